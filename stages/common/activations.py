@@ -1,0 +1,77 @@
+"""Run the frozen part of a network once per image, and keep what comes out."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stages.common.progress import bar
+from stages.common.training import Prepare
+
+BATCH = 250
+
+
+@contextmanager
+def cached(
+    frozen: nn.Sequential,
+    images: np.ndarray,
+    prepare: Prepare,
+    *,
+    device: torch.device,
+    folder: Path,
+    limit: int,
+) -> Iterator[np.ndarray]:
+    """The activations of every image, in memory, or in a file while the block lasts.
+
+    Parameters
+    ----------
+    frozen : Sequential
+        Run in evaluation mode: batch normalisation uses its stored statistics, so an image's
+        activations do not depend on its neighbours.
+    images : ndarray of uint8, shape (n, height, width)
+    prepare : callable
+        From images to the network's inputs.
+    folder : Path
+        Where the file lies when there is one; made if missing.
+    limit : int
+        Bytes above which the activations go to a file.
+
+    Yields
+    ------
+    ndarray of float32, shape (n, ...)
+        The images themselves where `frozen` is empty. A memory map when over `limit`; its
+        file is gone after the block, however it ends.
+    """
+    if len(frozen) == 0:
+        yield images
+        return
+    frozen.to(device, memory_format=torch.channels_last).eval()
+    with torch.inference_mode():
+        shape = (len(images), *_run(frozen, images[:1], prepare, device).shape[1:])
+        if 4 * int(np.prod(shape)) <= limit:
+            yield _fill(np.empty(shape, np.float32), frozen, images, prepare, device)
+            return
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="activations-", dir=folder) as place:
+        file = np.lib.format.open_memmap(Path(place) / "activations.npy", "w+", np.float32, shape)
+        with torch.inference_mode():
+            yield _fill(file, frozen, images, prepare, device)
+
+
+def _fill(
+    out: np.ndarray, frozen: nn.Module, images: np.ndarray, prepare: Prepare, device: torch.device
+) -> np.ndarray:
+    with bar(len(images), "frozen layers", "image") as shown:
+        for start in range(0, len(images), BATCH):
+            part = slice(start, start + BATCH)
+            out[part] = _run(frozen, images[part], prepare, device).cpu().numpy()
+            shown.update(len(out[part]))
+    return out
+
+
+def _run(frozen: nn.Module, images: np.ndarray, prepare: Prepare, device: torch.device) -> Tensor:
+    return frozen(prepare(torch.from_numpy(images).to(device)))

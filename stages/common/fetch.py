@@ -1,0 +1,112 @@
+"""Get a file over HTTP, whole and checked or not at all."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+import urllib3
+
+from stages.common import progress
+from stages.common.errors import Problem
+from stages.common.files import sha256
+
+CHUNK = 64 * 1024
+
+
+def put(path: Path, data: bytes) -> None:
+    """Write `data` so that `path` never holds a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = _part(path)
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def fetch(url: str, path: Path, expected: str, timeout: int) -> None:
+    """Download `url` to `path`, going on where an interrupted download stopped.
+
+    What has come so far is kept beside `path`, as ``PATH.part``, also after Ctrl-C; it takes
+    its name only when it is whole and its checksum right.
+
+    Parameters
+    ----------
+    expected : str
+        SHA-256 in hex digits, or its beginning; with ``""`` the caller checks the file.
+    timeout : int
+        Seconds to wait for a connection, and for more data.
+
+    Raises
+    ------
+    Problem
+        Naming the address, when there is no connection or no answer, the server reports an
+        error, less comes than announced, or the checksum is wrong.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = _part(path)
+    resumed = _receive(url, part, timeout)
+    found = sha256(part)
+    if found.startswith(expected):
+        part.replace(path)
+        return
+    part.unlink()
+    if not resumed:
+        raise Problem(f"{url}: expected SHA-256 {expected}, found {found[: len(expected)]}")
+    # What was there may have been the beginning of something else.
+    fetch(url, path, expected, timeout)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
+
+
+def _receive(url: str, part: Path, timeout: int) -> bool:
+    """Complete `part`; tell whether what was there has been kept."""
+    there = part.stat().st_size if part.exists() else 0
+    # Without "identity", what the bytes are would depend on the server.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={there}-"} if there else {})
+    with (
+        _in_one_line(url, timeout),
+        requests.get(url, headers=headers, stream=True, timeout=timeout) as response,
+    ):
+        status = response.status_code
+        if there and status == requests.codes.requested_range_not_satisfiable:
+            part.unlink()
+            return _receive(url, part, timeout)
+        if not response.ok:
+            raise Problem(f"{url}: expected the file, found HTTP {status} {response.reason}")
+        resumed = status == requests.codes.partial_content
+        start = there if resumed else 0
+        total = start + int(response.headers.get("Content-Length", 0))
+        with (
+            part.open("ab" if resumed else "wb") as file,
+            progress.bar(total, part.stem, "B") as bar,
+        ):
+            bar.update(start)
+            # Servers that label a .gz as an encoding would have `iter_content` unpack it.
+            try:
+                for chunk in response.raw.stream(CHUNK, decode_content=False):
+                    file.write(chunk)
+                    bar.update(len(chunk))
+            except urllib3.exceptions.ProtocolError:
+                found = f"{file.tell()} of {total or 'unknown'} bytes"
+                raise Problem(f"{url}: expected the whole file, found {found}") from None
+    return resumed
+
+
+@contextmanager
+def _in_one_line(url: str, timeout: int) -> Iterator[None]:
+    try:
+        yield
+    except (requests.Timeout, urllib3.exceptions.TimeoutError):
+        raise Problem(f"{url}: no answer within {timeout} s") from None
+    except requests.exceptions.SSLError:
+        raise Problem(f"{url}: the server's certificate is not accepted") from None
+    except requests.exceptions.ProxyError:
+        raise Problem(f"{url}: no connection through the proxy") from None
+    except requests.ConnectionError:
+        raise Problem(f"{url}: no connection") from None
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise Problem(f"{url}: {error}") from None

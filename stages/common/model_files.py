@@ -1,0 +1,43 @@
+"""Model files: what `torch.load(..., weights_only=True)` gives back, made into a network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from stages.common import resnet18
+from stages.common.errors import Problem
+from stages.common.scaling import Scaling
+from stages.common.simple_nn import SimpleNN
+
+ARCHITECTURES = {"SimpleNN": SimpleNN, "ResNet18": resnet18.build}
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained network and the scaling of its inputs: all that a prediction needs."""
+
+    name: str
+    network: nn.Module
+    scaling: Scaling
+
+
+def load(path: Path) -> Classifier:
+    """Rebuild the network that a training stage saved.
+
+    Raises
+    ------
+    Problem
+        When the file is missing or holds another kind of model.
+    """
+    try:
+        saved = torch.load(path, weights_only=True, map_location="cpu")
+    except FileNotFoundError:
+        raise Problem(f"{path}: expected a model, found nothing; make it with: dvc repro") from None
+    name = saved.get("architecture")
+    if name not in ARCHITECTURES:
+        raise Problem(f"{path}: expected a model of {', '.join(ARCHITECTURES)}, found {name}")
+    network = ARCHITECTURES[name](**saved["arguments"])
+    network.load_state_dict(saved["state_dict"])
+    return Classifier(name, network, Scaling(**saved["scaling"]))

@@ -1,0 +1,123 @@
+"""What the stages found out about each model, read back and put into tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.common import files
+
+NAMES = {"simple_nn": "SimpleNN", "resnet18": "ResNet18 (fine-tuning)"}
+METRICS = ("accuracy", "precision", "recall", "f1", "log_loss")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One model's results.
+
+    Attributes
+    ----------
+    key, name : str
+        As in file names and metrics, and as the reader knows it.
+    history, scores : DataFrame
+        Of the folds, as `cross_validation.CrossValidation` describes them.
+    confusion : ndarray of int, shape (10, 10)
+        Of the test images; rows are the truth.
+    test : dict of float
+        Metrics on the test images.
+    trained_parameters : int
+    """
+
+    key: str
+    name: str
+    history: pd.DataFrame
+    scores: pd.DataFrame
+    confusion: np.ndarray
+    test: dict[str, float]
+    trained_parameters: int
+
+
+def read(folder: Path, key: str) -> Result:
+    """Read the results of the model `key` from its folder under `folder`."""
+    place = folder / key
+    return Result(
+        key=key,
+        name=NAMES[key],
+        history=pd.read_csv(place / "history.csv"),
+        scores=pd.read_csv(place / "scores.csv"),
+        confusion=np.loadtxt(place / "test_confusion.csv", delimiter=",", dtype=np.int64),
+        test=files.read_json(place / "test_metrics.json"),
+        trained_parameters=files.read_json(place / "fit.json")["trained_parameters"],
+    )
+
+
+def summary(result: Result) -> dict[str, dict]:
+    """Mean and sample standard deviation over folds, and the test metrics."""
+    scores = result.scores
+    return {
+        "cv": {
+            metric: {"mean": float(scores[metric].mean()), "std": float(scores[metric].std())}
+            for metric in METRICS
+        },
+        "test": result.test,
+    }
+
+
+def comparison_table(results: Sequence[Result], source: str) -> pd.DataFrame:
+    """A row per model: the workshop's columns, of cross-validation, then what it left out."""
+    rows = []
+    for result in results:
+        mean, std = result.scores.mean(), result.scores.std()
+        rows.append(
+            {
+                "Modelo": result.name,
+                "Accuracy": mean["accuracy"],
+                "Precision": mean["precision"],
+                "Recall": mean["recall"],
+                "F1": mean["f1"],
+                "Log loss": mean["log_loss"],
+                "Desv. accuracy": std["accuracy"],
+                "Desv. precision": std["precision"],
+                "Desv. recall": std["recall"],
+                "Accuracy (prueba)": result.test["accuracy"],
+                "Parámetros entrenados": result.trained_parameters,
+                "Preentrenamiento": source if result.key == "resnet18" else "ninguno",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def loss_curves(result: Result) -> pd.DataFrame:
+    """Mean loss over folds and its range, per epoch and split, in the reader's words."""
+    parts = []
+    for column, split in (("train_loss", "entrenamiento"), ("val_loss", "validación")):
+        spread = result.history.groupby("epoch")[column].agg(["mean", "min", "max"])
+        spread.columns = ["media", "inferior", "superior"]
+        spread.insert(0, "conjunto", split)
+        parts.append(spread)
+    curves = pd.concat(parts).rename_axis("epoca").reset_index()
+    curves.insert(0, "modelo", result.name)
+    return curves
+
+
+def confusion_rows(result: Result) -> pd.DataFrame:
+    """The confusion counts as 100 rows, each with its share of the true class."""
+    shares = result.confusion / result.confusion.sum(axis=1, keepdims=True)
+    cells = list(np.ndindex(result.confusion.shape))
+    return pd.DataFrame(
+        {
+            "real": [str(real) for real, _ in cells],
+            "predicho": [str(predicted) for _, predicted in cells],
+            "imagenes": result.confusion.ravel(),
+            "proporcion": shares.ravel().round(4),
+        }
+    )
+
+
+def fold_rows(results: Sequence[Result]) -> pd.DataFrame:
+    """The accuracy of each model on each fold."""
+    return pd.concat(
+        result.scores[["fold", "accuracy"]].assign(modelo=result.name) for result in results
+    )

@@ -1,0 +1,74 @@
+"""Train the workshop's SimpleNN from scratch: on every fold, and once on all images.
+
+Reads the training images and their folds. Writes the model fitted on all of them, and, from
+the folds, the history of losses and the validation scores.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from stages.common import cli, dataset, params
+from stages.common.cross_validation import cross_validate
+from stages.common.params import Device, Seed
+from stages.common.scaling import WORKSHOP
+from stages.common.simple_nn import SimpleNN
+from stages.common.training import Recipe, choose_device
+
+
+class Params(params.Section):
+    hidden: list[Annotated[int, Field(ge=1, le=4096)]] = Field(min_length=1, max_length=8)
+    dropout: float = Field(ge=0, lt=1)
+    learning_rate: float = Field(gt=0, le=1)
+    weight_decay: float = Field(ge=0, le=1)
+    schedule: Literal["constant", "one_cycle"]
+    batch_size: int = Field(ge=2, le=8192)
+    epochs: int = Field(ge=1, le=1000)
+
+
+def kfold_train(
+    params: Params,
+    seed: Seed,
+    device: Device,
+    train: Path = Path("data/processed/train.npz"),
+    folds: Path = Path("data/processed/folds.npy"),
+    model: Path = Path("modelos/simple_nn.pth"),
+    results: Path = Path("resultados/simple_nn"),
+) -> None:
+    images, labels = dataset.load(train)
+    architecture = {"hidden": params.hidden, "dropout": params.dropout}
+    recipe = Recipe(
+        make_model=lambda: SimpleNN(**architecture),
+        # With no weight decay AdamW is Adam, the workshop's optimizer.
+        make_optimizer=lambda network: torch.optim.AdamW(
+            network.parameters(), params.learning_rate, weight_decay=params.weight_decay, fused=True
+        ),
+        epochs=params.epochs,
+        batch_size=params.batch_size,
+        schedule=params.schedule,
+        prepare=WORKSHOP,
+    )
+    outcome = cross_validate(
+        recipe, images, labels, np.load(folds),
+        seed=seed, device=choose_device(device), label="SimpleNN",
+    )  # fmt: skip
+
+    outcome.save(results)
+    model.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(
+        {
+            "architecture": "SimpleNN",
+            "arguments": architecture,
+            "scaling": WORKSHOP.as_dict(),
+            "state_dict": outcome.state,
+        },
+        model,
+    )
+    print(f"SimpleNN: {outcome}")
+
+
+if __name__ == "__main__":
+    cli.main(kfold_train)

@@ -1,0 +1,94 @@
+"""What several tests share: the real MNIST, and a real server on this machine."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from stages.common import files, mnist_sources, params
+from stages.download import Params
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def mnist_raw() -> Path:
+    """A folder with MNIST's four real files: the pipeline's, or one got for the tests."""
+    pipeline = ROOT / "data/MNIST/raw"
+    if all(
+        (pipeline / name).exists() and files.sha256(pipeline / name) == expected
+        for name, expected in mnist_sources.SHA256.items()
+    ):
+        return pipeline
+    cache = ROOT / ".cache/tests/mnist"
+    download = params.read("download", Params, ROOT / "params.yaml")
+    mnist_sources.get(cache, download.mnist_mirrors, download.timeout)
+    return cache
+
+
+@dataclass
+class Server:
+    """An HTTP server: what it serves, how it misbehaves, and what it was asked."""
+
+    files: dict[str, bytes]
+    ranges: bool = True  # honour the Range header
+    status: int = 200
+    stop_after: int | None = None  # bytes of a body, of which all are announced
+    hold: threading.Event | None = None  # waited for instead of closing after stop_after
+    url: str = ""
+    asked: list[tuple[str, str | None]] = field(default_factory=list)  # (name, Range)
+    sent: list[int] = field(default_factory=list)  # bytes of each body
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
+    """Start servers with the fields of `Server`; all stop when the test ends."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    running = []
+
+    def start(**fields) -> Server:
+        server = Server(**fields)
+        http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
+        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
+        thread.start()
+        running.append((http, thread))
+        server.url = f"http://127.0.0.1:{http.server_address[1]}/"
+        return server
+
+    yield start
+    for http, thread in running:
+        http.shutdown()
+        thread.join()
+        http.server_close()
+
+
+def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            name, wanted = self.path.removeprefix("/"), self.headers["Range"]
+            server.asked.append((name, wanted))
+            if server.status != 200 or name not in server.files:
+                return self.send_error(404 if server.status == 200 else server.status)
+            body, status = server.files[name], 200
+            if wanted and server.ranges:
+                start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+                if start >= len(body):
+                    return self.send_error(416)
+                body, status = body[start:], 206
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            body, hold = body[: server.stop_after], server.hold
+            self.wfile.write(body)
+            server.sent.append(len(body))
+            if hold:
+                self.wfile.flush()
+                hold.wait()
+
+        def log_message(self, *_) -> None:
+            pass
+
+    return Handler

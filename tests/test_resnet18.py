@@ -1,0 +1,149 @@
+"""ResNet-18 against torchvision's, and cached fine-tuning against the same without a cache."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+from torchvision.models import resnet18 as torchvision_resnet18
+
+from stages.common import activations, resnet18, training
+from stages.common.errors import Problem
+from stages.common.scaling import WORKSHOP
+from stages.common.training import Recipe
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return resnet18.build()
+
+
+def test_it_is_torchvisions_network_but_for_the_channels(network):
+    theirs = torchvision_resnet18(num_classes=10)
+    theirs.conv1 = torch.nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    theirs.load_state_dict(network.state_dict(), strict=True)
+    images = torch.randn(4, 1, 28, 28)
+    torch.testing.assert_close(network.eval()(images), theirs.eval()(images))
+
+
+def test_summing_rgb_is_feeding_the_grey_image_three_times(network):
+    colour = torchvision_resnet18(num_classes=10).eval()
+    resnet18.load(network, resnet18.sum_rgb(colour.state_dict()), new=())
+    grey = torch.randn(4, 1, 64, 64)
+    torch.testing.assert_close(
+        network.eval()(grey), colour(grey.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_loading_leaves_just_the_new_parts(network):
+    other = resnet18.build().state_dict()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    resnet18.load(network, other, new=("fc",))
+    for key, value in network.state_dict().items():
+        expected = before if key.startswith("fc.") else other
+        assert torch.equal(value, expected[key]), key
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("layer1.0.conv1.weight"), "expected layer1.0.conv1.weight"),
+        (lambda state: state.update(extra=torch.zeros(1)), "found extra"),
+    ],
+)
+def test_loading_other_keys_is_refused(network, change, message):
+    state = resnet18.build().state_dict()
+    change(state)
+    with pytest.raises(Problem, match=message):
+        resnet18.load(network, state, new=("fc",))
+
+
+@pytest.mark.parametrize(
+    "trainable", [("fc",), ("layer4", "fc"), ("conv1", "fc"), resnet18.CHILDREN]
+)
+def test_the_two_parts_are_the_whole(network, trainable):
+    network.eval()
+    frozen, trained = resnet18.cut(network, trainable)
+    images = torch.randn(3, 1, 28, 28)
+    torch.testing.assert_close(trained(frozen(images)), network(images), rtol=0, atol=0)
+    assert {name.split(".")[0] for name, p in trained.named_parameters() if p.requires_grad} == {
+        *trainable
+    }
+    assert not any(p.requires_grad for p in frozen.parameters())
+
+
+def test_the_head_has_a_learning_rate_of_its_own(network):
+    _, trained = resnet18.cut(network, ("layer4", "fc"))
+    head, body = resnet18.parameter_groups(trained, 0.5, 0.1)
+    assert (head["lr"], body["lr"]) == (0.5, 0.05)
+    assert [p.shape for p in head["params"]] == [(10, 512), (10,)]
+    assert len(body["params"]) == len(list(network.layer4.parameters()))
+
+
+@pytest.mark.parametrize("limit", [0, 2**30])
+@pytest.mark.parametrize("trainable", [("fc",), ("layer4", "fc")])
+def test_training_on_kept_activations_is_training_with_the_frozen_layers(
+    network, trainable, limit, tmp_path
+):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, size=(96, 28, 28), dtype=np.uint8)
+    labels = torch.from_numpy(random.integers(0, 10, size=96))
+    frozen, trained = resnet18.cut(network, trainable)
+    start = {key: value.clone() for key, value in trained.state_dict().items()}
+
+    def fresh():
+        _, part = resnet18.cut(resnet18.build(), trainable)
+        part.load_state_dict(start)
+        return part
+
+    def sgd(part):
+        return torch.optim.SGD([p for p in part.parameters() if p.requires_grad], 0.01)
+
+    with activations.cached(
+        frozen, images, WORKSHOP, device=CPU, folder=tmp_path, limit=limit
+    ) as inputs:
+        assert isinstance(inputs, np.memmap) == (limit == 0)
+        kept = torch.from_numpy(np.array(inputs))
+    assert not list(tmp_path.iterdir())
+    recipe = Recipe(fresh, sgd, epochs=3, batch_size=32)
+    rows = torch.arange(96)
+    found = training.fit(
+        recipe,
+        lambda: training.batches(kept, labels, rows, 32, device=CPU, prepare=training.identity),
+        steps=3, seed=0, device=CPU,
+    ).model  # fmt: skip
+
+    part = fresh().train()
+    optimizer = sgd(part)
+    frozen.eval()
+    for _ in range(3):
+        for chosen in rows.split(32):
+            with torch.no_grad():
+                below = frozen(WORKSHOP(torch.from_numpy(images)[chosen]))
+            loss = cross_entropy(part(below), labels[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    for key, value in part.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[key], value, rtol=1e-3, atol=1e-4, msg=key)
+
+
+def test_an_interrupt_leaves_no_activations_behind(network, tmp_path):
+    frozen, _ = resnet18.cut(network, ("fc",))
+    images = np.zeros((4, 28, 28), np.uint8)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        activations.cached(frozen, images, WORKSHOP, device=CPU, folder=tmp_path, limit=0),
+    ):
+        assert list(tmp_path.iterdir())
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_frozen_keeps_the_images(network, tmp_path):
+    frozen, _ = resnet18.cut(network, resnet18.CHILDREN)
+    images = np.zeros((4, 28, 28), np.uint8)
+    with activations.cached(frozen, images, WORKSHOP, device=CPU, folder=tmp_path, limit=0) as kept:
+        assert kept is images

@@ -1,0 +1,62 @@
+"""SimpleNN against the workshop's definition."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from stages.common.scaling import WORKSHOP
+from stages.common.simple_nn import SimpleNN
+
+
+def workshop_network() -> nn.Module:
+    """The network of the workshop, layer by layer."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(28 * 28, 128),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(128, 64),
+        nn.ReLU(),
+        nn.Linear(64, 10),
+    )
+
+
+def test_layers_are_the_workshops():
+    assert repr(SimpleNN().net) == repr(workshop_network())
+
+
+def test_outputs_are_the_workshops_for_the_same_weights():
+    ours, theirs = SimpleNN(), workshop_network()
+    theirs.load_state_dict(
+        {key.removeprefix("net."): value for key, value in ours.state_dict().items()}
+    )
+    images = torch.randn(5, 1, 28, 28)
+    for mode in (True, False):
+        torch.manual_seed(0)
+        found = ours.train(mode)(images)
+        torch.manual_seed(0)
+        torch.testing.assert_close(found, theirs.train(mode)(images), rtol=0, atol=0)
+
+
+def test_parameters_are_counted_by_hand():
+    expected = 784 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10
+    assert sum(p.numel() for p in SimpleNN().parameters()) == expected
+
+
+def test_layer_sizes_and_dropout_are_free():
+    network = SimpleNN(hidden=[7], dropout=0.5)
+    assert [type(layer) for layer in network.net] == [
+        nn.Flatten, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear,
+    ]  # fmt: skip
+    assert network.net[3].p == 0.5
+
+
+def test_scaling_is_the_workshops_transform(mnist_raw):
+    from torchvision import transforms
+
+    from stages.common import idx
+
+    images = idx.read(mnist_raw / "train-images-idx3-ubyte")[:16]
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+    expected = torch.stack([transform(image) for image in images])
+    torch.testing.assert_close(WORKSHOP(torch.from_numpy(np.array(images))), expected)
