@@ -14,8 +14,7 @@ from matplotlib.figure import Figure
 
 # Okabe and Ito's palette: distinct to colour-blind readers, and in grey.
 COLORS = {"SimpleNN": "#0072B2", "ResNet18 (fine-tuning)": "#D55E00"}
-STYLE = {
-    **sns.axes_style("whitegrid"),
+mpl.rcParams |= sns.axes_style("whitegrid") | {
     "figure.constrained_layout.use": True,
     "font.size": 10,
     "axes.titlesize": 11,
@@ -31,7 +30,7 @@ def save(figure: Figure, path: Path) -> None:
 
 def example(image: np.ndarray, label: int) -> Figure:
     """One image, shape (28, 28), titled with its label."""
-    figure = _figure(3.2, 3.4)
+    figure = Figure((3.2, 3.4))
     axes = figure.subplots()
     axes.imshow(image, cmap="gray")
     axes.set_title(f"Etiqueta: {label}")
@@ -48,7 +47,7 @@ def loss_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
         For each model's name, rows of ``epoca``, ``conjunto``, ``media``, ``inferior`` and
         ``superior``.
     """
-    figure = _figure(9, 4)
+    figure = Figure((9, 4))
     panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
     for axes, (name, rows) in zip(panels, curves.items(), strict=True):
         for split, dashes in (("entrenamiento", "--"), ("validación", "-")):
@@ -63,8 +62,8 @@ def loss_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
         axes.set(title=name, xlabel="Época")
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
         axes.legend(title="media y rango de los pliegues")
-    panels[0].set_ylabel("Pérdida (entropía cruzada)")
-    panels[0].set_ylim(bottom=0)
+    panels[0].set_ylabel("Pérdida (entropía cruzada, escala logarítmica)")
+    panels[0].set_yscale("log")
     figure.suptitle("Curvas de pérdida")
     return figure
 
@@ -77,7 +76,7 @@ def confusion_matrices(counts: Mapping[str, np.ndarray]) -> Figure:
     counts : mapping of str to ndarray of int, shape (10, 10)
         Rows are the truth, columns the prediction.
     """
-    figure = _figure(11, 5.4)
+    figure = Figure((11, 5.6))
     panels = figure.subplots(1, len(counts), squeeze=False)[0]
     for axes, (name, matrix) in zip(panels, counts.items(), strict=True):
         shares = matrix / matrix.sum(axis=1, keepdims=True)
@@ -89,8 +88,3 @@ def confusion_matrices(counts: Mapping[str, np.ndarray]) -> Figure:
         axes.set(title=name, xlabel="Predicción", ylabel="Etiqueta real")
     figure.suptitle("Matriz de confusión (imágenes de prueba)")
     return figure
-
-
-def _figure(width: float, height: float) -> Figure:
-    with mpl.rc_context(STYLE):
-        return Figure(figsize=(width, height))
