@@ -2,11 +2,12 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup repro test lint
+.PHONY: help setup repro test estudio lint
 help:
 	@echo 'make setup   a virtual environment in .venv with the pinned requirements'
 	@echo 'make repro   setup, then dvc repro: the whole pipeline, or what of it is out of date'
 	@echo 'make test    setup, then the tests'
+	@echo 'make estudio the study of sources and trained layers, as a queue of DVC experiments'
 	@echo 'make lint    setup, then ruff'
 
 setup: .venv/.ready
@@ -23,6 +24,9 @@ repro: setup
 
 test: setup
 	python -m pytest
+
+estudio: setup
+	python -m tools.study
 
 lint: setup
 	ruff check .

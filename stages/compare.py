@@ -7,6 +7,7 @@ that won by cross-validation to `modelo_final.pth`.
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from stages.common import cli, figures, files, results, statistics
@@ -57,6 +58,10 @@ def compare(
         files.write_json(plots / f"confusion_{result.key}.json", rows)
     figures.save(figures.loss_curves(curves), folder / "curva_loss.png")
     figures.save(figures.confusion_matrices(confusions), folder / "confusion_matrix.png")
+    sheet = figures.glyph_sheet(
+        np.load(folder / "muestra_letras.npy"), np.load(folder / "muestra_digitos.npy")
+    )
+    figures.save(sheet, folder / "glifos.png")
     (folder / "informe.md").write_text(
         report(data, both, difference, pretraining), encoding="utf-8"
     )

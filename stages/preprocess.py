@@ -17,6 +17,7 @@ from stages.common.params import Seed
 
 CLASSES = 10
 SIZES = {"train": 60_000, "t10k": 10_000}
+SAMPLE = 100  # digits to look at, beside as many letters
 
 
 class Params(params.Section):
@@ -43,6 +44,7 @@ def preprocess(
     dataset.save(processed / "test.npz", test_images, test_labels)
     np.save(processed / "folds.npy", folds)
     figures.save(example, results / "ejemplo_mnist.png")
+    np.save(results / "muestra_digitos.npy", images[:SAMPLE])
     counts = {
         "train_images": len(labels),
         "test_images": len(test_labels),

@@ -2,12 +2,13 @@
 
 Its weights come from ImageNet (the file that `download` got), from training here on drawn
 letters, or from nowhere, as `pretrain.source` says. Writes the network, and a JSON that tells
-where its weights come from and how well it knows what it was trained on.
+where its weights come from and how well it knows what it was trained on, and some letters.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ GLYPHS = Scaling(mean=0.0, std=1.0)
 # The averages of ImageNet's statistics over the channels: a grey image has one.
 IMAGENET = Scaling(mean=0.449, std=0.226)
 HELD_OUT = 4000  # letters of other fonts, for the accuracy
+SAMPLE = 100  # letters to look at
 
 
 class Params(params.Section):
@@ -67,6 +69,9 @@ def pretrain(
     model.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"scaling": scaling.as_dict(), "state_dict": network.cpu().state_dict()}, model)
     files.write_json(results / "pretrain.json", facts | {"sha256": files.sha256(model)})
+    paths, letters = glyphs.trace()
+    sample, _ = glyphs.draw(paths, letters, SAMPLE, torch.Generator().manual_seed(seed))
+    np.save(results / "muestra_letras.npy", sample.numpy())
 
 
 def train_on_glyphs(params: Params, seed: int, device: torch.device) -> tuple[nn.Module, float]:

@@ -147,3 +147,13 @@ def test_nothing_frozen_keeps_the_images(network, tmp_path):
     images = np.zeros((4, 28, 28), np.uint8)
     with activations.cached(frozen, images, WORKSHOP, device=CPU, folder=tmp_path, limit=0) as kept:
         assert kept is images
+
+
+def test_every_image_passes_the_frozen_layers_once(network, tmp_path):
+    frozen, _ = resnet18.cut(network, ("fc",))
+    passed = []
+    frozen.register_forward_pre_hook(lambda _, inputs: passed.append(len(inputs[0])))
+    images = np.zeros((activations.BATCH + 3, 28, 28), np.uint8)
+    with activations.cached(frozen, images, WORKSHOP, device=CPU, folder=tmp_path, limit=2**30):
+        pass
+    assert sum(passed) == len(images)

@@ -3,11 +3,12 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from stages.common.progress import bar
 from stages.common.training import Prepare
@@ -50,28 +51,33 @@ def cached(
         yield images
         return
     frozen.to(device, memory_format=torch.channels_last).eval()
-    with torch.inference_mode():
-        shape = (len(images), *_run(frozen, images[:1], prepare, device).shape[1:])
-        if 4 * int(np.prod(shape)) <= limit:
-            yield _fill(np.empty(shape, np.float32), frozen, images, prepare, device)
-            return
+    parts = _run(frozen, images, prepare, device)
+    first = next(parts)
+    shape = (len(images), *first.shape[1:])
+    if 4 * int(np.prod(shape)) <= limit:
+        yield _fill(np.empty(shape, np.float32), chain([first], parts))
+        return
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="activations-", dir=folder) as place:
         file = np.lib.format.open_memmap(Path(place) / "activations.npy", "w+", np.float32, shape)
-        with torch.inference_mode():
-            yield _fill(file, frozen, images, prepare, device)
+        yield _fill(file, chain([first], parts))
 
 
-def _fill(
-    out: np.ndarray, frozen: nn.Module, images: np.ndarray, prepare: Prepare, device: torch.device
-) -> np.ndarray:
+def _run(
+    frozen: nn.Sequential, images: np.ndarray, prepare: Prepare, device: torch.device
+) -> Iterator[np.ndarray]:
     with bar(len(images), "frozen layers", "image") as shown:
         for start in range(0, len(images), BATCH):
-            part = slice(start, start + BATCH)
-            out[part] = _run(frozen, images[part], prepare, device).cpu().numpy()
-            shown.update(len(out[part]))
+            batch = torch.from_numpy(images[start : start + BATCH]).to(device)
+            with torch.inference_mode():
+                activations = frozen(prepare(batch)).cpu().numpy()
+            shown.update(len(batch))
+            yield activations
+
+
+def _fill(out: np.ndarray, parts: Iterator[np.ndarray]) -> np.ndarray:
+    start = 0
+    for part in parts:
+        out[start : start + len(part)] = part
+        start += len(part)
     return out
-
-
-def _run(frozen: nn.Module, images: np.ndarray, prepare: Prepare, device: torch.device) -> Tensor:
-    return frozen(prepare(torch.from_numpy(images).to(device)))

@@ -18,6 +18,8 @@ from stages.common.training import Recipe
 
 # Large batches: validation keeps no activations.
 VALIDATION_BATCH = 1000
+# Inputs of fewer bytes go to the GPU once; larger ones batch by batch.
+GPU_LIMIT = 8 * 2**30
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,10 @@ def _fit(
     device: torch.device,
     tick: Callable[[], None],
 ) -> _FoldFit:
-    cut = partial(
-        training.batches, _tensor(inputs), _tensor(labels), device=device, prepare=recipe.prepare
-    )
+    images = _tensor(inputs)
+    if device.type == "cuda" and images.nbytes < GPU_LIMIT:
+        images = images.to(device)
+    cut = partial(training.batches, images, _tensor(labels), device=device, prepare=recipe.prepare)
     everything = fold is None
     train_rows = torch.from_numpy(np.flatnonzero(folds != (-1 if everything else fold)))
     val_rows = torch.from_numpy(np.flatnonzero(folds == fold))

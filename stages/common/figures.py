@@ -88,3 +88,61 @@ def confusion_matrices(counts: Mapping[str, np.ndarray]) -> Figure:
         axes.set(title=name, xlabel="Predicción", ylabel="Etiqueta real")
     figure.suptitle("Matriz de confusión (imágenes de prueba)")
     return figure
+
+
+def glyph_sheet(letters: np.ndarray, digits: np.ndarray) -> Figure:
+    """A hundred letters of the pretraining beside a hundred digits.
+
+    Parameters
+    ----------
+    letters, digits : ndarray of uint8, shape (100, 28, 28)
+    """
+    figure = Figure((9, 4.8))
+    titles = ("Letras dibujadas para preentrenar", "Dígitos de MNIST")
+    for axes, images, title in zip(figure.subplots(1, 2), (letters, digits), titles, strict=True):
+        axes.imshow(images.reshape(10, 10, 28, 28).swapaxes(1, 2).reshape(280, 280), cmap="gray")
+        axes.set_title(title)
+        axes.set_axis_off()
+    return figure
+
+
+def study(table: pd.DataFrame) -> Figure:
+    """Accuracy against trained parameters: a line per source, the spread over folds as bars.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row per experiment, with the columns of `resultados/estudio.csv`.
+    """
+    figure = Figure((8, 4.8))
+    axes = figure.subplots()
+    grid = table[table["primera capa"] == "sum_rgb"]
+    looks = {
+        "none": ("sin preentrenar", "#009E73", "s"),
+        "glyphs": ("letras", "#D55E00", "o"),
+        "imagenet": ("ImageNet", "#0072B2", "D"),
+    }
+    for source, rows in grid.groupby("fuente", sort=False):
+        label, color, marker = looks[source]
+        rows = rows.sort_values("parámetros entrenados")
+        axes.errorbar(
+            rows["parámetros entrenados"], rows["accuracy"], rows["desv. accuracy"],
+            label=label, color=color, marker=marker, capsize=4,
+        )  # fmt: skip
+    for _, row in table[table["primera capa"] == "random"].iterrows():
+        axes.errorbar(
+            row["parámetros entrenados"], row["accuracy"], row["desv. accuracy"], marker="X", ms=9,
+            color="black", capsize=4, ls="", label=f"código del taller ({looks[row['fuente']][0]})",
+        )  # fmt: skip
+    baseline = table["accuracy de SimpleNN"].iloc[0]
+    axes.axhline(baseline, color="0.4", ls=":", label="SimpleNN desde cero")
+    axes.set_xscale("log")
+    axes.set(
+        title=f"Fine-tuning de ResNet-18 con {table['imágenes'].iloc[0]:,} imágenes".replace(
+            ",", " "
+        ),
+        xlabel="Parámetros entrenados (escala logarítmica)",
+        ylabel="Accuracy de validación (media ± desv. de los pliegues)",
+    )
+    axes.legend(title="Preentrenamiento")
+    return figure

@@ -62,6 +62,7 @@ def summary(result: Result) -> dict[str, dict]:
             for metric in METRICS
         },
         "test": result.test,
+        "trained_parameters": result.trained_parameters,
     }
 
 

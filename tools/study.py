@@ -1,0 +1,135 @@
+"""Queue the experiments that say what fine-tuning owes to which weights, and draw what they found.
+
+Every experiment is the whole pipeline with other params, in DVC's queue. Those that are there
+already, for the commit that is checked out, are not run again: interrupt it at will. From
+`dvc exp show` it writes `resultados/estudio.csv` and `resultados/estudio.png`.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+
+from stages import download
+from stages.common import figures, params
+from stages.common.errors import Problem
+
+# What all experiments share. One learning rate for all layers, so that a network without
+# pretraining is not held back; a subset, because `all` costs minutes per 100,000 images.
+COMMON = {
+    "preprocess.subset": 10_000,
+    "finetune.epochs": 5,
+    "finetune.body_lr_factor": 1.0,
+}
+TRAINABLE = {"fc": "[fc]", "layer4": "[layer4,fc]", "all": "all"}
+# The workshop's code: a fresh first layer, trained with the last one at a constant rate.
+WORKSHOP = {
+    "pretrain.source": "auto",
+    "finetune.stem": "random",
+    "finetune.trainable": "[conv1,fc]",
+    "finetune.schedule": "constant",
+}
+
+
+def plan(sources: list[str]) -> dict[str, dict[str, object]]:
+    """Params of every experiment, by its name."""
+    grid = {
+        f"estudio-{source}-{short}": {"pretrain.source": source, "finetune.trainable": trainable}
+        for source in sources
+        for short, trainable in TRAINABLE.items()
+    }
+    return {name: COMMON | own for name, own in (grid | {"estudio-taller": WORKSHOP}).items()}
+
+
+def available_sources() -> list[str]:
+    """Of the sources of weights, those that can be had here.
+
+    ImageNet's weights go to torch's own cache, from which the experiments take them: DVC runs
+    them in copies of the folder, without files that it does not track.
+    """
+    settings = params.read("download", download.Params)
+    cache = download.torch_home() / "hub/checkpoints"
+    try:
+        download.get_weights(settings.weights_url, settings.timeout, cache)
+    except Problem as problem:
+        print(f"study: without ImageNet; {problem}")
+        return ["none", "glyphs"]
+    return ["none", "glyphs", "imagenet"]
+
+
+def dvc(*arguments: str, capture: bool = False) -> str:
+    """Run DVC and, where asked, return what it prints."""
+    command = [sys.executable, "-m", "dvc", *arguments]
+    return subprocess.run(
+        command, check=True, text=True, stdout=subprocess.PIPE if capture else None
+    ).stdout
+
+
+def states() -> dict[str, str]:
+    """What became of each experiment on this commit: success, queued, running or failed."""
+    found = {}
+    for baseline in json.loads(dvc("exp", "show", "--json", capture=True)):
+        for experiment in baseline.get("experiments") or []:
+            executor = experiment.get("executor") or {}
+            found[experiment["name"]] = executor.get("state", "success").lower()
+    return found
+
+
+def run(experiments: dict[str, dict[str, object]]) -> None:
+    """Queue what is not done yet, and work off the queue."""
+    known = states()
+    stale = [name for name in experiments if known.get(name, "success") != "success"]
+    if stale:
+        dvc("queue", "remove", *stale)
+    missing = [name for name in experiments if known.get(name) != "success"]
+    for name in missing:
+        settings = [f"-S{key}={value}" for key, value in experiments[name].items()]
+        dvc("exp", "run", "--quiet", "--queue", "--name", name, *settings)
+    print(f"study: {len(experiments) - len(missing)} of {len(experiments)} experiments are there")
+    if missing:
+        dvc("exp", "run", "--run-all")
+
+
+def collect(experiments: dict[str, dict[str, object]]) -> pd.DataFrame:
+    """The study's table, in the reader's words, from `dvc exp show`."""
+    shown = pd.read_csv(StringIO(dvc("exp", "show", "--csv", capture=True))).set_index("Experiment")
+    done = shown.loc[[name for name in experiments if name in shown.index]]
+    return pd.DataFrame(
+        {
+            "experimento": done.index,
+            "fuente": done["pretraining.source"],
+            "capas entrenadas": done["finetune.trainable"],
+            "primera capa": done["finetune.stem"],
+            "imágenes": done["preprocess.subset"].astype(int),
+            "épocas": done["finetune.epochs"].astype(int),
+            "parámetros entrenados": done["resnet18.trained_parameters"].astype(int),
+            "accuracy": done["resnet18.cv.accuracy.mean"],
+            "desv. accuracy": done["resnet18.cv.accuracy.std"],
+            "accuracy (prueba)": done["resnet18.test.accuracy"],
+            "accuracy de SimpleNN": done["simple_nn.cv.accuracy.mean"],
+        }
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make estudio", description=__doc__)
+    parser.parse_args()
+    experiments = plan(available_sources())
+    try:
+        run(experiments)
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"study: {' '.join(error.cmd[2:5])} failed; what is done is kept, run it again")
+    except KeyboardInterrupt:
+        sys.exit("\nstudy: interrupted; what is done is kept, run it again to go on")
+    table = collect(experiments)
+    table.to_csv(Path("resultados/estudio.csv"), index=False, float_format="%.6f")
+    figures.save(figures.study(table), Path("resultados/estudio.png"))
+    print(table.to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
