@@ -2,15 +2,20 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup repro test estudio lint
+.PHONY: help setup repro test estudio diff lint
 help:
 	@echo 'make setup   a virtual environment in .venv with the pinned requirements'
 	@echo 'make repro   setup, then dvc repro: the whole pipeline, or what of it is out of date'
 	@echo 'make test    setup, then the tests'
 	@echo 'make estudio the study of sources and trained layers, as a queue of DVC experiments'
+	@echo 'make diff REV=main  metrics and plots, here and in another revision'
 	@echo 'make lint    setup, then ruff'
 
-setup: .venv/.ready
+setup: .venv/.ready .dvc/plots/page.offline.html
+
+# The page of dvc plots show, with the drawing library inside: it opens without internet.
+.dvc/plots/page.offline.html: .dvc/plots/page.html tools/plots_page.py .venv/.ready
+	.venv/bin/python -m tools.plots_page
 
 .venv/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -20,14 +25,19 @@ setup: .venv/.ready
 	@touch $@
 
 repro: setup
-	dvc repro
+	.venv/bin/dvc repro
 
 test: setup
-	python -m pytest
+	.venv/bin/python -m pytest
 
 estudio: setup
-	python -m tools.study
+	.venv/bin/python -m tools.study
+
+REV ?= main
+diff: setup # without --no-path the name of the file takes 25 of 80 columns
+	.venv/bin/dvc metrics diff --no-path $(REV)
+	.venv/bin/dvc plots diff $(REV)
 
 lint: setup
-	ruff check .
-	ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .

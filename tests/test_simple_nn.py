@@ -1,10 +1,8 @@
 """SimpleNN against the workshop's definition."""
 
-import numpy as np
 import torch
 from torch import nn
 
-from stages.common.scaling import WORKSHOP
 from stages.common.simple_nn import SimpleNN
 
 
@@ -49,14 +47,3 @@ def test_layer_sizes_and_dropout_are_free():
         nn.Flatten, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear,
     ]  # fmt: skip
     assert network.net[3].p == 0.5
-
-
-def test_scaling_is_the_workshops_transform(mnist_raw):
-    from torchvision import transforms
-
-    from stages.common import idx
-
-    images = idx.read(mnist_raw / "train-images-idx3-ubyte")[:16]
-    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
-    expected = torch.stack([transform(image) for image in images])
-    torch.testing.assert_close(WORKSHOP(torch.from_numpy(np.array(images))), expected)

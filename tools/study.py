@@ -18,13 +18,8 @@ from stages import download
 from stages.common import figures, params
 from stages.common.errors import Problem
 
-# What all experiments share. One learning rate for all layers, so that a network without
-# pretraining is not held back; a subset, because `all` costs minutes per 100,000 images.
-COMMON = {
-    "preprocess.subset": 10_000,
-    "finetune.epochs": 5,
-    "finetune.body_lr_factor": 1.0,
-}
+# One learning rate for all layers, so that a network without pretraining is not held back.
+COMMON = {"finetune.body_lr_factor": 1.0}
 TRAINABLE = {"fc": "[fc]", "layer4": "[layer4,fc]", "all": "all"}
 # The workshop's code: a fresh first layer, trained with the last one at a constant rate.
 WORKSHOP = {
@@ -35,14 +30,15 @@ WORKSHOP = {
 }
 
 
-def plan(sources: list[str]) -> dict[str, dict[str, object]]:
+def plan(sources: list[str], subset: int, epochs: int) -> dict[str, dict[str, object]]:
     """Params of every experiment, by its name."""
+    common = COMMON | {"preprocess.subset": subset, "finetune.epochs": epochs}
     grid = {
         f"estudio-{source}-{short}": {"pretrain.source": source, "finetune.trainable": trainable}
         for source in sources
         for short, trainable in TRAINABLE.items()
     }
-    return {name: COMMON | own for name, own in (grid | {"estudio-taller": WORKSHOP}).items()}
+    return {name: common | own for name, own in (grid | {"estudio-taller": WORKSHOP}).items()}
 
 
 def available_sources() -> list[str]:
@@ -82,6 +78,8 @@ def states() -> dict[str, str]:
 def run(experiments: dict[str, dict[str, object]]) -> None:
     """Queue what is not done yet, and work off the queue."""
     known = states()
+    if "running" in known.values():
+        raise Problem("expected no experiment of this folder to be running; see dvc queue status")
     stale = [name for name in experiments if known.get(name, "success") != "success"]
     if stale:
         dvc("queue", "remove", *stale)
@@ -116,14 +114,20 @@ def collect(experiments: dict[str, dict[str, object]]) -> pd.DataFrame:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="make estudio", description=__doc__)
-    parser.parse_args()
-    experiments = plan(available_sources())
+    parser = argparse.ArgumentParser(prog="python -m tools.study", description=__doc__)
+    parser.add_argument("--subset", type=int, default=10_000, help="training images (10000)")
+    parser.add_argument("--epochs", type=int, default=5, help="epochs of fine-tuning (5)")
+    chosen = parser.parse_args()
+    experiments = plan(available_sources(), chosen.subset, chosen.epochs)
     try:
         run(experiments)
+    except Problem as problem:
+        sys.exit(f"study: {problem}")
     except subprocess.CalledProcessError as error:
         sys.exit(f"study: {' '.join(error.cmd[2:5])} failed; what is done is kept, run it again")
     except KeyboardInterrupt:
+        # DVC's worker would go on behind the user's back.
+        dvc("queue", "stop", "--kill")
         sys.exit("\nstudy: interrupted; what is done is kept, run it again to go on")
     table = collect(experiments)
     table.to_csv(Path("resultados/estudio.csv"), index=False, float_format="%.6f")

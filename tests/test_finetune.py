@@ -1,0 +1,94 @@
+"""Which weights fine-tuning changes, and that the cache on disk changes none of them."""
+
+import numpy as np
+import pytest
+import torch
+
+from stages import finetune as stage
+from stages.common import dataset, files, idx, model_files
+from stages.pretrain import Params as Pretrain
+from stages.pretrain import pretrain
+
+PARAMS = {
+    "trainable": ["fc"], "stem": "sum_rgb", "image_size": 28, "learning_rate": 0.01,
+    "body_lr_factor": 1.0, "weight_decay": 0.0, "schedule": "constant", "batch_size": 32,
+    "epochs": 1,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(mnist_raw, tmp_path_factory):
+    """Real images, two folds and a network without pretraining."""
+    folder = tmp_path_factory.mktemp("finetune")
+    images = idx.read(mnist_raw / "train-images-idx3-ubyte")[:128]
+    labels = idx.read(mnist_raw / "train-labels-idx1-ubyte")[:128].astype(np.int64)
+    dataset.save(folder / "train.npz", images, labels)
+    np.save(folder / "folds.npy", np.arange(128) % 2)
+    files.write_json(folder / "pretrained.json", {"imagenet": {"available": False}})
+    settings = Pretrain(
+        source="none", images=1000, batch_size=128, learning_rate=0.1, weight_decay=0.0,
+        label_smoothing=0.0,
+    )  # fmt: skip
+    pretrain(settings, 0, 1, "cpu", folder, folder / "base.pth", folder)
+    return folder
+
+
+def run(folder, **changes):
+    """Run the stage with other params; gives the model's weights."""
+    stage.finetune(
+        stage.Params(**PARAMS | changes), 0, 1, "cpu", folder / "train.npz", folder / "folds.npy",
+        folder / "base.pth", folder / "model.pth", folder / "results", folder / "cache",
+    )  # fmt: skip
+    return torch.load(folder / "model.pth", weights_only=True)["state_dict"]
+
+
+@pytest.mark.parametrize(
+    ("trainable", "frozen_in_front"),
+    [
+        (["fc"], {"conv1", "bn1", "layer1", "layer2", "layer3", "layer4"}),
+        (["fc", "layer4"], {"conv1", "bn1", "layer1", "layer2", "layer3"}),
+        ("all", set()),
+    ],
+)
+def test_what_is_in_front_of_the_first_trainable_child_stays(folder, trainable, frozen_in_front):
+    base = torch.load(folder / "base.pth", weights_only=True)["state_dict"]
+    for key, value in run(folder, trainable=trainable).items():
+        same = value.shape == base[key].shape and torch.equal(value, base[key])
+        assert same == (key.split(".")[0] in frozen_in_front), key
+
+
+def test_the_workshops_code_trains_a_fresh_first_layer_and_the_last(folder):
+    base = torch.load(folder / "base.pth", weights_only=True)["state_dict"]
+    state = run(folder, trainable=["conv1", "fc"], stem="random")
+    for key, value in state.items():
+        child, kind = key.split(".")[0], key.rsplit(".", 1)[-1]
+        # As model.train() has it, frozen batch normalisation still follows the images.
+        moves = child in ("conv1", "fc") or kind in (
+            "running_mean",
+            "running_var",
+            "num_batches_tracked",
+        )
+        assert torch.equal(value, base[key]) != moves, key
+
+
+def test_a_random_stem_that_is_frozen_is_not_the_pretrained_one(folder):
+    base = torch.load(folder / "base.pth", weights_only=True)["state_dict"]
+    state = run(folder, stem="random")
+    assert not torch.equal(state["conv1.weight"], base["conv1.weight"])
+    assert torch.equal(state["layer1.0.conv1.weight"], base["layer1.0.conv1.weight"])
+
+
+def test_activations_on_disk_give_the_weights_of_those_in_memory(folder, monkeypatch):
+    in_memory = run(folder, trainable=["layer4", "fc"])
+    monkeypatch.setattr(stage, "MEMORY_LIMIT", 0)
+    on_disk = run(folder, trainable=["layer4", "fc"])
+    assert all(torch.equal(value, on_disk[key]) for key, value in in_memory.items())
+    assert not list((folder / "cache").iterdir())
+
+
+def test_the_model_file_says_how_its_images_are_scaled(folder):
+    run(folder, image_size=32)
+    classifier = model_files.load(folder / "model.pth")
+    assert classifier.scaling.size == 32
+    images = torch.zeros(3, 28, 28, dtype=torch.uint8)
+    assert classifier.network.eval()(classifier.scaling(images)).shape == (3, 10)

@@ -1,0 +1,149 @@
+"""The pages of `dvc plots show` and `dvc plots diff`, opened in a real browser without network."""
+
+import html
+import json
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from dvc_render.base import Renderer
+
+REPO = Path(__file__).parents[1]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+# The browser itself refuses and reports whatever is not on this disk, of any kind.
+OFFLINE = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src file: data: 'unsafe-inline' 'unsafe-eval'\">"
+)
+# What the page has become once everything had time to draw, left where --dump-dom finds it.
+PROBE = """
+<script>
+  addEventListener("load", () => setTimeout(() => {
+    const seen = { plots: {}, pictures: {} };
+    for (const div of document.querySelectorAll("main > div[id]")) {
+      const svg = div.querySelector("svg");
+      if (!div.querySelector("img")) seen.plots[div.id] = {
+        marks: div.querySelectorAll(".role-mark path, .role-mark text").length,
+        texts: [...div.querySelectorAll("svg text, svg tspan")].map((text) => text.textContent),
+        overflows: div.scrollWidth > div.clientWidth,
+        svg: svg ? svg.outerHTML : "",
+      };
+    }
+    for (const image of document.images)
+      seen.pictures[image.getAttribute("src")] = image.naturalWidth;
+    document.body.innerHTML = "<pre></pre>";
+    document.body.firstChild.textContent = JSON.stringify(seen);
+  }, 2000));
+</script>
+"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found:
+        message = f"NO BROWSER ({', '.join(BROWSERS)}): the plots page was NOT seen drawn"
+        warnings.warn(message, stacklevel=1)  # pytest prints it even where it hides skips
+        pytest.skip(message)
+    return found
+
+
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory):
+    """A copy of this working tree with one commit, and other numbers after it."""
+    copy = tmp_path_factory.mktemp("repo")
+    files = git(REPO, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in filter(None, files.split("\0")):
+        if (REPO / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPO / name, copy / name)
+    git(copy, "init", "--quiet")
+    git(copy, "add", "--all")
+    git(copy, "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "--quiet", "-m", "t")
+    for path in copy.glob("resultados/plots/*.json"):
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = [{k: v * 0.99 if isinstance(v, float) else v for k, v in r.items()} for r in rows]
+        path.write_text(json.dumps(rows), encoding="utf-8")
+    run(copy, sys.executable, "-m", "tools.plots_page")
+    return copy
+
+
+def run(cwd, *command):
+    return subprocess.run(command, cwd=cwd, check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
+def git(cwd, *arguments):
+    return run(cwd, "git", *arguments)
+
+
+def dvc(cwd, *arguments):
+    return run(cwd, sys.executable, "-m", "dvc", *arguments)
+
+
+def look(browser, page, profile):
+    """Open `page` with the network off: what it shows, and all that it wrote to the console."""
+    probe = page.with_name("probe.html")
+    text = page.read_text(encoding="utf-8")
+    # The drawing library has "</body>" among its strings: only the last one is the page's.
+    head, body_end, tail = text.replace("<head>", "<head>" + OFFLINE, 1).rpartition("</body>")
+    probe.write_text(head + PROBE + body_end + tail, encoding="utf-8")
+    command = [
+        browser,
+        "--headless",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-sync",
+        "--disable-background-networking",
+        "--disable-component-update",
+        *(["--no-sandbox"] if os.geteuid() == 0 else []),
+        f"--user-data-dir={profile}",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--window-size=1280,1024",
+        "--virtual-time-budget=10000",
+        "--enable-logging=stderr",
+        "--dump-dom",
+        probe.as_uri(),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+    _, found, report = done.stdout.rpartition("<pre>")
+    assert found, f"the page ran no script at all: {console}"
+    return json.loads(html.unescape(report.partition("</pre>")[0])), console
+
+
+@pytest.mark.parametrize("command", [["show"], ["diff", "HEAD"]], ids=" ".join)
+def test_plots_load(repo, command):
+    plots = json.loads(dvc(repo, "plots", *command, "--json"))
+    assert "errors" not in plots
+    assert all(plots["data"].values()), "a plot without data"
+
+
+@pytest.mark.parametrize("command", [["show"], ["diff", "HEAD"]], ids=" ".join)
+def test_page_draws_offline(repo, browser, command, tmp_path):
+    plots = json.loads(dvc(repo, "plots", *command, "--json"))["data"]
+    vega = {name: plot[0] for name, plot in plots.items() if plot[0]["type"] == "vega"}
+    pictures = [picture for plot in plots.values() for picture in plot if "url" in picture]
+    dvc(repo, "plots", *command, "--out", str(tmp_path / "out"))
+
+    seen, console = look(browser, tmp_path / "out/index.html", tmp_path / "profile")
+
+    assert console == []
+    assert seen["plots"].keys() == {Renderer.remove_special_chars(name) for name in vega}
+    for name, plot in vega.items():
+        drawn = seen["plots"][Renderer.remove_special_chars(name)]
+        assert drawn["marks"] >= len(plot["content"]["data"]["values"]) > 0, name
+        assert "NaN" not in drawn["svg"], name
+        assert not drawn["overflows"], f"{name} is wider than the page"
+        unreadable = [t for t in drawn["texts"] if t in ("undefined", "null") or t.endswith("…")]
+        assert unreadable == [], name
+        if len(plot["revisions"]) > 1:
+            text = " ".join(drawn["texts"])
+            assert all(revision in text for revision in plot["revisions"]), name
+    assert len(seen["pictures"]) == len(pictures) > 0
+    assert all(seen["pictures"].values()), "a picture did not load"

@@ -1,0 +1,144 @@
+"""Where the pretrained weights come from, and what the letters look like."""
+
+import json
+import unicodedata
+
+import pytest
+import torch
+from torchvision.models import resnet18 as torchvision_resnet18
+
+from stages.common import files, glyphs
+from stages.common.errors import Problem
+from stages.pretrain import Params, pretrain
+
+PARAMS = {
+    "images": 1000, "batch_size": 128, "learning_rate": 0.05, "weight_decay": 0.0005,
+    "label_smoothing": 0.1,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def traced():
+    return glyphs.trace()
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run the stage; gives its model file and what it says of it."""
+
+    def stage(source: str, imagenet: dict, name: str = "base.pth"):
+        files.write_json(tmp_path / "pretrained.json", {"imagenet": imagenet})
+        model = tmp_path / name
+        pretrain(Params(source=source, **PARAMS), 1, 2, "cpu", tmp_path, model, tmp_path)
+        facts = json.loads((tmp_path / "pretrain.json").read_text())
+        assert facts["sha256"] == files.sha256(model)
+        return torch.load(model, weights_only=True), facts
+
+    return stage
+
+
+@pytest.fixture
+def imagenet(tmp_path):
+    """A file of torchvision's format in place, and what `download` says of it."""
+    network = torchvision_resnet18(weights=None)
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    facts = {"available": True, "file": "weights.pth", "sha256": "0" * 64}
+    return network.state_dict(), facts
+
+
+@pytest.mark.parametrize("requested", ["imagenet", "auto"])
+def test_imagenets_weights_are_taken_and_the_channels_summed(run, imagenet, requested):
+    state, download = imagenet
+    base, facts = run(requested, download)
+    assert (facts["requested"], facts["source"]) == (requested, "imagenet")
+    assert facts["weights_sha256"] == download["sha256"]
+    assert (base["scaling"]["mean"], base["scaling"]["std"]) == (0.449, 0.226)
+    for key, value in base["state_dict"].items():
+        expected = state[key].sum(1, keepdim=True) if key == "conv1.weight" else state[key]
+        assert torch.equal(value, expected), key
+
+
+def test_weights_of_another_network_are_refused(run, imagenet, tmp_path):
+    state, download = imagenet
+    del state["layer4.1.conv2.weight"]
+    torch.save(state, tmp_path / "weights.pth")
+    with pytest.raises(Problem, match=r"expected layer4\.1\.conv2\.weight, found no such key"):
+        run("imagenet", download)
+
+
+def test_auto_without_imagenet_is_glyphs_and_says_so(run, capsys):
+    _, facts = run("auto", {"available": False})
+    assert (facts["requested"], facts["source"]) == ("auto", "glyphs")
+    assert "auto is glyphs here" in capsys.readouterr().out
+
+
+def test_glyphs_train_to_the_same_bytes_and_better_than_chance(run):
+    first, facts = run("glyphs", {"available": True})
+    second, again = run("glyphs", {"available": True}, "again.pth")
+    assert facts["images"] == 1000
+    # 372 classes: chance is 0.003. Eight steps are enough to be above it.
+    assert facts["glyph_accuracy"] > 0.006
+    assert facts["glyph_accuracy"] == again["glyph_accuracy"]
+    for key, value in first["state_dict"].items():
+        assert torch.equal(value, second["state_dict"][key]), key
+
+
+def test_none_is_random_weights_of_the_seed(run):
+    base, facts = run("none", {"available": True})
+    torch.manual_seed(1)
+    from stages.common import resnet18
+
+    expected = resnet18.build().state_dict()
+    assert facts["source"] == "none" and "glyph_accuracy" not in facts
+    assert all(torch.equal(value, expected[key]) for key, value in base["state_dict"].items())
+
+
+def test_no_letter_is_a_digit():
+    for letter in glyphs.alphabet():
+        assert unicodedata.category(letter).startswith("L")
+        assert unicodedata.numeric(letter, None) is None
+
+
+def test_letters_of_one_shape_share_a_class(traced):
+    shapes = glyphs.shapes(*traced)
+    place = {letter: index for index, letter in enumerate(glyphs.alphabet())}
+    same = [("O", "o"), ("S", "s"), ("X", "x")]
+    other = [("A", "B"), ("b", "d"), ("E", "F"), ("M", "W")]
+    assert all(shapes[place[a]] == shapes[place[b]] for a, b in same)
+    assert all(shapes[place[a]] != shapes[place[b]] for a, b in other)
+    present = shapes[shapes >= 0].unique()
+    assert torch.equal(present, torch.arange(len(present)))
+
+
+def test_thinning_leaves_a_line_along_the_middle():
+    ink = torch.zeros(1, 20, 30, dtype=torch.bool)
+    ink[0, 6:13, 3:27] = True
+    line = glyphs.thin(ink)[0]
+    rows = line.nonzero()[:, 0].unique().tolist()
+    assert line.sum() < ink.sum() / 5
+    assert all(8 <= row <= 10 for row in rows)
+    assert (line.sum(0) <= 1).all()
+
+
+def test_letters_have_mnists_geometry(traced):
+    paths, letters = traced
+    pen = torch.Generator().manual_seed(0)
+    images, labels = glyphs.draw(paths, letters, 500, pen)
+    assert (images.dtype, images.shape, labels.shape) == (torch.uint8, (500, 28, 28), (500,))
+    ink = images.float() / 255
+    total = ink.sum((1, 2))
+    at = torch.arange(28.0)
+    rows, columns = (ink.sum(2) @ at) / total, (ink.sum(1) @ at) / total
+    # Saturated strokes move the centre of mass a little from that of the path.
+    assert (rows - 13.5).abs().median() < 0.5 and (columns - 13.5).abs().median() < 0.5
+    heights = (ink.amax(2) > 0.5).sum(1)
+    widths = (ink.amax(1) > 0.5).sum(1)
+    assert torch.maximum(heights, widths).float().median() in (19, 20, 21)
+    assert torch.maximum(heights, widths).max() <= 22
+
+
+def test_the_pen_is_the_only_source_of_randomness(traced):
+    paths, letters = traced
+    drawn = [glyphs.draw(paths, letters, 8, torch.Generator().manual_seed(s)) for s in (3, 3, 4)]
+    assert torch.equal(drawn[0][0], drawn[1][0])
+    assert not torch.equal(drawn[0][0], drawn[2][0])
