@@ -2,12 +2,13 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup repro test lint
+.PHONY: help setup repro test lint predict
 help:
 	@echo 'make setup   a virtual environment in .venv with the pinned requirements'
 	@echo 'make repro   setup, then dvc repro: the whole pipeline, or what of it is out of date'
 	@echo 'make test    setup, then the tests'
 	@echo 'make lint    setup, then ruff'
+	@echo 'make predict IMAGE=photo.png   read a handwritten digit with the trained model'
 
 setup: .venv/.ready
 
@@ -27,3 +28,8 @@ test: setup
 lint: setup
 	ruff check .
 	ruff format --check .
+
+# $$IMAGE is the shell's: make exports it, and a name with spaces stays one name.
+predict: $(if $(IMAGE),setup)
+	@[ -n "$$IMAGE" ] || { echo 'usage: make predict IMAGE=photo.png' >&2; exit 2; }
+	@python -m stages.predict "$$IMAGE"
