@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup repro test estudio diff lint
+.PHONY: help setup repro test estudio diff predict lint
 help:
 	@echo 'make setup   a virtual environment in .venv with the pinned requirements'
 	@echo 'make repro   setup, then dvc repro: the whole pipeline, or what of it is out of date'
@@ -10,6 +10,7 @@ help:
 	@echo 'make estudio the study of sources and trained layers, as a queue of DVC experiments'
 	@echo 'make diff REV=main  metrics and plots, here and in another revision'
 	@echo 'make lint    setup, then ruff'
+	@echo 'make predict IMAGE=photo.png   read a handwritten digit with the trained model'
 
 setup: .venv/.ready .dvc/plots/page.offline.html
 
@@ -41,3 +42,11 @@ diff: setup # without --no-path the name of the file takes 25 of 80 columns
 lint: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+
+	ruff check .
+	ruff format --check .
+
+# $$IMAGE is the shell's: make exports it, and a name with spaces stays one name.
+predict: $(if $(IMAGE),setup)
+	@[ -n "$$IMAGE" ] || { echo 'usage: make predict IMAGE=photo.png' >&2; exit 2; }
+	@.venv/bin/python -m stages.predict "$$IMAGE"
