@@ -43,9 +43,6 @@ lint: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
-	ruff check .
-	ruff format --check .
-
 # $$IMAGE is the shell's: make exports it, and a name with spaces stays one name.
 predict: $(if $(IMAGE),setup)
 	@[ -n "$$IMAGE" ] || { echo 'usage: make predict IMAGE=photo.png' >&2; exit 2; }
