@@ -58,6 +58,11 @@ def test_calibration_error_worked_by_hand():
     assert confidence.expected_calibration_error(rows) == pytest.approx(0.05)
 
 
+def test_an_edge_belongs_to_the_bin_below():
+    rows = confidence.reliability(np.log([[0.5, 0.5]]), np.array([0]), bins=2)
+    assert list(rows["high"]) == [0.5]
+
+
 def test_certainty_itself_has_a_bin():
     rows = confidence.reliability(np.log([[1.0, 1e-300]]), np.array([0]))
     assert list(rows["images"]) == [1]
