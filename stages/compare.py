@@ -5,12 +5,14 @@ that won by cross-validation to `modelo_final.pth`.
 """
 
 import shutil
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from stages.common import cli, figures, files, results, statistics
+from stages.common import cli, comparison, figures, files, results, tables
+from stages.common.comparison import Comparison
 from stages.common.report import report
 
 
@@ -18,56 +20,63 @@ def compare(
     folder: Path = Path("resultados"),
     models: Path = Path("modelos"),
 ) -> None:
-    simple, tuned = both = [results.read(folder, key) for key in results.NAMES]
-    data = files.read_json(folder / "datos.json")
-    pretraining = files.read_json(folder / "pretrain.json")
+    found = comparison.read(folder)
+    table = tables.comparison_table(found)
 
-    difference = statistics.corrected_paired_t(
-        simple.scores["accuracy"].to_numpy(),
-        tuned.scores["accuracy"].to_numpy(),
-        train_images=simple.scores["train_images"].mean(),
-        val_images=simple.scores["val_images"].mean(),
-    )
-    winner = tuned if difference.mean > 0 else simple
-    curves = {result.name: results.loss_curves(result) for result in both}
-    confusions = {result.name: result.confusion for result in both}
-    table = results.comparison_table(both, pretraining["source"])
+    table.to_csv(folder / "comparacion_metrics.csv", index=False)
+    files.write_json(folder / "metrics.json", tables.metrics(found))
+    write_plots(found, folder / "plots")
+    draw(found, folder)
+    (folder / "informe.md").write_text(report(found), encoding="utf-8")
+    shutil.copyfile(models / f"{found.winner.key}.pth", models / "modelo_final.pth")
 
-    table.to_csv(folder / "comparacion_metrics.csv", index=False, float_format="%.6f")
-    files.write_json(
-        folder / "metrics.json",
-        {
-            **{result.key: results.summary(result) for result in both},
-            "comparison": {
-                "accuracy_difference": difference.mean,
-                "ci_low": difference.low,
-                "ci_high": difference.high,
-                "p_value": difference.p_value,
-                "winner": winner.key,
-            },
-            "pretraining": {
-                key: pretraining[key] for key in ("source", "glyph_accuracy") if key in pretraining
-            },
-        },
+    print(table.set_index("Modelo").T.to_string())
+    print(
+        f"winner by cross-validation: {found.winner.name} (p = {found.difference.p_value:.4f}); "
+        f"McNemar on the test images: p = {found.disagreement.p_value:.2g}"
     )
-    plots = folder / "plots"
-    files.write_json(plots / "perdida.json", pd.concat(curves.values()).to_dict("records"))
-    files.write_json(plots / "folds.json", results.fold_rows(both).to_dict("records"))
-    for result in both:
+
+
+def write_plots(found: Comparison, folder: Path) -> None:
+    """Write the rows that `dvc plots` draws."""
+    curves = pd.concat(results.loss_curves(result) for result in found.both)
+    files.write_json(folder / "perdida.json", curves.to_dict("records"))
+    files.write_json(folder / "folds.json", results.fold_rows(found.both).to_dict("records"))
+    for result in found.both:
         rows = results.confusion_rows(result).to_dict("records")
-        files.write_json(plots / f"confusion_{result.key}.json", rows)
-    figures.save(figures.loss_curves(curves), folder / "curva_loss.png")
-    figures.save(figures.confusion_matrices(confusions), folder / "confusion_matrix.png")
-    sheet = figures.glyph_sheet(
-        np.load(folder / "muestra_letras.npy"), np.load(folder / "muestra_digitos.npy")
-    )
-    figures.save(sheet, folder / "glifos.png")
-    (folder / "informe.md").write_text(
-        report(data, both, difference, pretraining), encoding="utf-8"
-    )
-    shutil.copyfile(models / f"{winner.key}.pth", models / "modelo_final.pth")
-    print(table.to_string(index=False))
-    print(f"winner by cross-validation: {winner.name} (p = {difference.p_value:.4f})")
+        files.write_json(folder / f"confusion_{result.key}.json", rows)
+
+
+def draw(found: Comparison, folder: Path) -> None:
+    """Draw the pictures of the report."""
+    names = {result.name: result for result in found.both}
+    pictures = {
+        "curva_loss": figures.loss_curves(
+            {name: results.loss_curves(result) for name, result in names.items()}
+        ),
+        "folds": figures.folds(
+            {name: result.scores.set_index("fold")["accuracy"] for name, result in names.items()},
+            {
+                name: astuple(comparison.cv_estimate(result, "accuracy"))
+                for name, result in names.items()
+            },
+        ),
+        "confusion_matrix": figures.confusion_matrices(
+            {name: result.confusion for name, result in names.items()}
+        ),
+        "calibracion": figures.reliability(
+            {name: comparison.calibration(result) for name, result in names.items()},
+            {name: result.test["ece"] for name, result in names.items()},
+        ),
+        "errores": figures.surest_errors(
+            {name: results.surest_errors(folder, result.key) for name, result in names.items()}
+        ),
+        "glifos": figures.glyph_sheet(
+            np.load(folder / "muestra_letras.npy"), np.load(folder / "muestra_digitos.npy")
+        ),
+    }
+    for name, figure in pictures.items():
+        figures.save(figure, folder / f"{name}.png")
 
 
 if __name__ == "__main__":

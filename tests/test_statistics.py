@@ -1,10 +1,12 @@
-"""The corrected paired test against scipy's plain one, and a worked example."""
+"""Intervals and tests against scipy and statsmodels, and false positives by simulation."""
 
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.proportion import proportion_confint
 
-from stages.common.statistics import corrected_paired_t
+from stages.common.statistics import corrected_paired_t, exact_mcnemar, fold_mean, wilson
 
 FIRST = np.array([0.971, 0.969, 0.974, 0.968, 0.972])
 SECOND = np.array([0.980, 0.976, 0.979, 0.981, 0.977])
@@ -38,3 +40,83 @@ def test_models_change_sides():
 def test_equal_differences_give_finite_numbers(gap, p_value):
     found = corrected_paired_t(np.full(5, 0.25), np.full(5, 0.25 + gap), 4, 1)
     assert (found.mean, found.low, found.high, found.p_value) == (gap, gap, gap, p_value)
+
+
+def test_a_models_own_interval_is_the_textbooks_one_without_overlap():
+    found = fold_mean(FIRST, train_images=1, val_images=0)
+    interval = stats.ttest_1samp(FIRST, 0).confidence_interval(0.95)
+    assert (found.value, found.low, found.high) == pytest.approx((FIRST.mean(), *interval))
+
+
+def test_a_models_own_interval_is_widened_like_that_of_a_difference():
+    found = fold_mean(SECOND - FIRST, train_images=48_000, val_images=12_000)
+    paired = corrected_paired_t(FIRST, SECOND, train_images=48_000, val_images=12_000)
+    assert (found.low, found.high) == pytest.approx((paired.low, paired.high))
+
+
+@pytest.mark.parametrize(("hits", "images"), [(0, 10), (1, 10), (9, 10), (10, 10), (9890, 10_000)])
+def test_wilson(hits, images):
+    found = wilson(hits, images)
+    assert found.value == hits / images
+    expected = proportion_confint(hits, images, alpha=0.05, method="wilson")
+    assert (found.low, found.high) == pytest.approx(expected, abs=1e-12)
+    scipys = stats.binomtest(hits, images).proportion_ci(method="wilson")
+    assert (found.low, found.high) == pytest.approx((scipys.low, scipys.high), abs=1e-12)
+
+
+def test_wilson_of_many_at_once():
+    hits, images = np.array([0, 3, 9]), np.array([1, 4, 9])
+    expected = proportion_confint(hits, images, alpha=0.05, method="wilson")
+    np.testing.assert_allclose((wilson(hits, images).low, wilson(hits, images).high), expected)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(48, 163), (163, 48), (5, 5), (0, 1), (0, 8), (7, 12)]
+)
+def test_exact_mcnemar(first, second):
+    found = exact_mcnemar(first, second)
+    assert (found.only_first, found.only_second) == (first, second)
+    expected = mcnemar([[9727, first], [second, 62]], exact=True).pvalue
+    assert found.p_value == pytest.approx(expected)
+    assert found.p_value == pytest.approx(stats.binomtest(first, first + second).pvalue)
+
+
+def test_exact_mcnemar_of_models_that_never_differ():
+    assert exact_mcnemar(0, 0).p_value == 1
+
+
+def false_positives(splits: str, repeats: int = 1000, images: int = 60) -> tuple[float, float]:
+    """How often the plain and the corrected test see a difference that is not there.
+
+    The target is ``x1 + x2 + noise``, all normal; one model is the least-squares slope on x1,
+    the other on x2. By symmetry their expected squared errors are the same, so that every
+    p value below 0.05 is a false positive. `splits` is ``random`` (15 random fifths held out,
+    the resampling that Nadeau and Bengio study) or ``folds`` (five disjoint folds).
+    """
+    random = np.random.default_rng(2003)
+    held_out = images // 5
+    found = np.zeros((repeats, 2), bool)
+    for row in found:
+        x = random.normal(size=(2, 1, images))
+        y = x.sum(axis=0) + random.normal(size=images)
+        if splits == "random":
+            val = random.random((15, images)).argsort(axis=1) < held_out
+        else:
+            val = np.arange(images) % 5 == np.arange(5)[:, None]
+        slopes = (x * y * ~val).sum(axis=2) / (x * x * ~val).sum(axis=2)
+        errors = ((y - slopes[..., None] * x) ** 2 * val).sum(axis=2) / held_out
+        row[0] = corrected_paired_t(*errors, 1, 0).p_value < 0.05
+        row[1] = corrected_paired_t(*errors, images - held_out, held_out).p_value < 0.05
+    return tuple(found.mean(axis=0))
+
+
+def test_the_correction_keeps_false_positives_at_their_nominal_rate():
+    # 1000 repeats: the standard error of a rate of 0.05 is 0.007.
+    plain, corrected = false_positives("random")
+    assert plain > 0.25
+    assert 0.03 < corrected < 0.08
+
+
+def test_the_correction_is_cautious_on_disjoint_folds():
+    _, corrected = false_positives("folds")
+    assert corrected < 0.05

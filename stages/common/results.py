@@ -1,4 +1,4 @@
-"""What the stages found out about each model, read back and put into tables."""
+"""What the stages found out about each model, read back, and the rows that plots draw of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +25,11 @@ class Result:
         Of the folds, as `cross_validation.CrossValidation` describes them.
     confusion : ndarray of int, shape (10, 10)
         Of the test images; rows are the truth.
+    per_class : DataFrame
+        A row per digit, of the test images: ``clase``, ``precision``, ``recall``, ``f1``
+        (fractions) and ``support`` (images).
+    calibration : DataFrame
+        Of the test images, as `confidence.reliability` returns.
     test : dict of float
         Metrics on the test images.
     trained_parameters : int
@@ -35,6 +40,8 @@ class Result:
     history: pd.DataFrame
     scores: pd.DataFrame
     confusion: np.ndarray
+    per_class: pd.DataFrame
+    calibration: pd.DataFrame
     test: dict[str, float]
     trained_parameters: int
 
@@ -48,46 +55,24 @@ def read(folder: Path, key: str) -> Result:
         history=pd.read_csv(place / "history.csv"),
         scores=pd.read_csv(place / "scores.csv"),
         confusion=np.loadtxt(place / "test_confusion.csv", delimiter=",", dtype=np.int64),
+        per_class=pd.read_csv(place / "test_per_class.csv"),
+        calibration=pd.read_csv(place / "test_calibration.csv"),
         test=files.read_json(place / "test_metrics.json"),
         trained_parameters=files.read_json(place / "fit.json")["trained_parameters"],
     )
 
 
-def summary(result: Result) -> dict[str, dict]:
-    """Mean and sample standard deviation over folds, and the test metrics."""
-    scores = result.scores
-    return {
-        "cv": {
-            metric: {"mean": float(scores[metric].mean()), "std": float(scores[metric].std())}
-            for metric in METRICS
-        },
-        "test": result.test,
-        "trained_parameters": result.trained_parameters,
-    }
+def surest_errors(folder: Path, key: str) -> dict[str, np.ndarray]:
+    """Read the test images that a model got wrong with most confidence, the surest first.
 
-
-def comparison_table(results: Sequence[Result], source: str) -> pd.DataFrame:
-    """A row per model: the workshop's columns, of cross-validation, then what it left out."""
-    rows = []
-    for result in results:
-        mean, std = result.scores.mean(), result.scores.std()
-        rows.append(
-            {
-                "Modelo": result.name,
-                "Accuracy": mean["accuracy"],
-                "Precision": mean["precision"],
-                "Recall": mean["recall"],
-                "F1": mean["f1"],
-                "Log loss": mean["log_loss"],
-                "Desv. accuracy": std["accuracy"],
-                "Desv. precision": std["precision"],
-                "Desv. recall": std["recall"],
-                "Accuracy (prueba)": result.test["accuracy"],
-                "Parámetros entrenados": result.trained_parameters,
-                "Preentrenamiento": source if result.key == "resnet18" else "ninguno",
-            }
-        )
-    return pd.DataFrame(rows)
+    Returns
+    -------
+    dict of ndarray
+        ``images`` (uint8, shape (n, 28, 28)), ``labels`` and ``predicted`` (digits), and
+        ``confidence`` (fractions), shape (n,).
+    """
+    with np.load(folder / key / "test_errors.npz") as arrays:
+        return dict(arrays)
 
 
 def loss_curves(result: Result) -> pd.DataFrame:

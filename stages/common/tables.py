@@ -1,0 +1,77 @@
+"""The comparison as numbers: the table for the reader, the metrics for DVC."""
+
+import pandas as pd
+
+from stages.common.comparison import Comparison, accuracy_on_test, cv_estimate
+from stages.common.results import METRICS, Result
+
+# As the workshop spells its columns.
+COLUMNS = {
+    "accuracy": "Accuracy",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "log_loss": "Log loss",
+}
+
+
+def comparison_table(found: Comparison) -> pd.DataFrame:
+    """A row per model: the workshop's columns, of cross-validation, then what it left out."""
+    return pd.DataFrame([_row(found, result) for result in found.both])
+
+
+def metrics(found: Comparison) -> dict[str, dict]:
+    """The content of ``metrics.json``: few numbers, with names that fit beside their values."""
+    return {
+        **{result.key: _model(result) for result in found.both},
+        "comparison": {
+            "difference": found.difference.mean,
+            "ci_low": found.difference.low,
+            "ci_high": found.difference.high,
+            "p_value": found.difference.p_value,
+            "mcnemar_p": found.disagreement.p_value,
+            "only_simple_nn": found.disagreement.only_first,
+            "only_resnet18": found.disagreement.only_second,
+            "winner": found.winner.key,
+        },
+        "pretraining": {
+            key: found.pretraining[key]
+            for key in ("source", "glyph_accuracy")
+            if key in found.pretraining
+        },
+    }
+
+
+def _row(found: Comparison, result: Result) -> dict[str, object]:
+    means, spreads = result.scores.mean(), result.scores.std()
+    interval, test = cv_estimate(result, "accuracy"), accuracy_on_test(result)
+    numbers = {
+        **{column: means[metric] for metric, column in COLUMNS.items()},
+        **{f"Desv. {column.lower()}": spreads[metric] for metric, column in COLUMNS.items()},
+        "IC 95 % inferior": interval.low,
+        "IC 95 % superior": interval.high,
+        "Accuracy (prueba)": test.value,
+        "IC 95 % inferior (prueba)": test.low,
+        "IC 95 % superior (prueba)": test.high,
+        "Top-2 (prueba)": result.test["top2"],
+        "ECE (prueba)": result.test["ece"],
+    }
+    return {
+        "Modelo": result.name,
+        **{column: round(float(value), 4) for column, value in numbers.items()},
+        "Parámetros entrenados": result.trained_parameters,
+        "Preentrenamiento": found.pretraining["source"] if result is found.tuned else "ninguno",
+    }
+
+
+def _model(result: Result) -> dict[str, object]:
+    scores, test = result.scores, accuracy_on_test(result)
+    return {
+        "trained_parameters": result.trained_parameters,
+        "cv": {
+            metric: {"mean": float(scores[metric].mean()), "std": float(scores[metric].std())}
+            for metric in METRICS
+        },
+        # The interval is the accuracy's.
+        "test": {**result.test, "ci_low": float(test.low), "ci_high": float(test.high)},
+    }
