@@ -94,6 +94,8 @@ MNIST: dígitos manuscritos, 28 × 28 píxeles en escala de grises. Se entrena y
 - **{simple.name}**: una red pequeña de capas densas, entrenada desde cero ({count(simple.trained_parameters)} parámetros).
 - **{tuned.name}**: una red residual con un solo canal de entrada. {_pretraining(found.pretraining)}
 
+![Letras dibujadas y dígitos de MNIST](glifos.png)
+
 ## Validación cruzada
 
 Cada modelo se entrena {folds} veces, cada vez sin un pliegue, y se mide en el pliegue que no vio. La tabla da la media ± la desviación típica entre pliegues y, entre corchetes, el intervalo de confianza del 95 % de la media, con la varianza corregida por el solape de los entrenamientos (Nadeau y Bengio, 2003).
