@@ -26,6 +26,7 @@ setup: .venv/.ready .dvc/plots/page.offline.html
 	@touch $@
 
 repro: setup
+	@.venv/bin/python -m tools.check_params
 	.venv/bin/dvc repro
 
 test: setup

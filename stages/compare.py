@@ -23,7 +23,7 @@ def compare(
     found = comparison.read(folder)
     table = tables.comparison_table(found)
 
-    table.to_csv(folder / "comparacion_metrics.csv", index=False)
+    table.to_csv(folder / "comparacion_metrics.csv", index=False, float_format="%.4f")
     files.write_json(folder / "metrics.json", tables.metrics(found))
     write_plots(found, folder / "plots")
     draw(found, folder)

@@ -6,6 +6,7 @@ ResNet-18 is got when `pretrain.source` calls for it; a JSON tells whether it is
 
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -52,12 +53,15 @@ def download(
             if source == "imagenet":
                 raise
             print(f"{problem}; going on without them")
-    # Nothing in it tells which source served: the same files shall give the same bytes.
+    else:
+        set_aside(params.weights_url, pretrained)
+    # The origin is whose file it is, not what served it: the same file gives the same bytes.
     imagenet = {
         "requested": requested,
         "available": weights is not None,
         "file": weights and weights.name,
         "sha256": weights and files.sha256(weights),
+        "origin": weights and params.weights_url,
     }
     files.write_json(pretrained / "pretrained.json", {"imagenet": imagenet})
 
@@ -87,6 +91,19 @@ def get_weights(url: str, timeout: int, pretrained: Path) -> Path:
             raise Problem(f"ImageNet weights: put {file} into {pretrained}; {problem}") from None
         print(f"ImageNet weights: from {url}")
     return weights
+
+
+def set_aside(url: str, pretrained: Path) -> None:
+    """Move weights that nobody asked for to torch's own cache, where they are found again.
+
+    The folder is one input of `pretrain`: what lies in it unused would train it anew.
+    """
+    file = WEIGHTS_URL.fullmatch(url)["file"]
+    if (pretrained / file).exists():
+        cache = torch_home() / "hub/checkpoints"
+        cache.mkdir(parents=True, exist_ok=True)
+        shutil.move(pretrained / file, cache / file)
+        print(f"ImageNet weights: not asked for, moved to {cache / file}")
 
 
 def torch_home() -> Path:

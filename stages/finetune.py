@@ -86,7 +86,7 @@ def finetune(
         )
 
     outcome.save(results)
-    network.load_state_dict(frozen.state_dict() | outcome.state)
+    network.cpu().load_state_dict(frozen.state_dict() | outcome.state)
     model.parent.mkdir(parents=True, exist_ok=True)
     torch.save(
         {

@@ -38,6 +38,7 @@ def kfold_train(
     model: Path = Path("modelos/simple_nn.pth"),
     results: Path = Path("resultados/simple_nn"),
 ) -> None:
+    place = choose_device(device)
     images, labels = dataset.load(train)
     architecture = {"hidden": params.hidden, "dropout": params.dropout}
     recipe = Recipe(
@@ -53,7 +54,7 @@ def kfold_train(
     )
     outcome = cross_validate(
         recipe, images, labels, np.load(folds),
-        seed=seed, device=choose_device(device), label="SimpleNN",
+        seed=seed, device=place, label="SimpleNN",
     )  # fmt: skip
 
     outcome.save(results)

@@ -67,7 +67,15 @@ def pretrain(
         network, scaling = resnet18.build(), GLYPHS
 
     model.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"scaling": scaling.as_dict(), "state_dict": network.cpu().state_dict()}, model)
+    torch.save(
+        {
+            "architecture": "ResNet18",
+            "arguments": {"classes": network.fc.out_features},
+            "scaling": scaling.as_dict(),
+            "state_dict": network.cpu().state_dict(),
+        },
+        model,
+    )
     files.write_json(results / "pretrain.json", facts | {"sha256": files.sha256(model)})
     paths, letters = glyphs.trace()
     sample, _ = glyphs.draw(paths, letters, SAMPLE, torch.Generator().manual_seed(seed))

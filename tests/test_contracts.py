@@ -43,6 +43,11 @@ def test_declared_code_is_the_import_closure(stage):
     assert declared == imported_files(ROOT / "stages" / f"{stage}.py")
 
 
+def test_packages_are_empty():
+    """What `import` runs on the way to a module is not in the closure above."""
+    assert all(path.read_text() == "" for path in (ROOT / "stages").rglob("__init__.py"))
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_declared_params_are_those_that_the_function_takes(stage):
     function = getattr(importlib.import_module(f"stages.{stage}"), stage)

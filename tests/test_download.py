@@ -264,6 +264,7 @@ def test_weights_are_left_alone_when_not_asked_for(serve, placed, folders, weigh
         "available": False,
         "file": None,
         "sha256": None,
+        "origin": None,
     }
 
 
@@ -304,8 +305,23 @@ def test_weights_leave_the_same_bytes_from_every_source(
         "available": True,
         "file": name,
         "sha256": hashlib.sha256(data).hexdigest(),
+        "origin": url,
     }
     assert torch.load(file, weights_only=True)["fc.weight"].shape == (6000, 10)
+
+
+def test_weights_that_are_not_asked_for_are_set_aside_and_found_again(
+    placed, folders, weights, tmp_path, capsys
+):
+    name, data = weights
+    fetch.put(folders["pretrained"] / name, data)
+    url = dead_url() + name
+    download(settings(weights=url), "glyphs", **folders)
+    assert [path.name for path in folders["pretrained"].iterdir()] == ["pretrained.json"]
+    assert (tmp_path / "torch/hub/checkpoints" / name).read_bytes() == data
+    assert "not asked for, moved to" in capsys.readouterr().out
+    download(settings(weights=url), "imagenet", **folders)
+    assert (folders["pretrained"] / name).read_bytes() == data
 
 
 def test_weights_put_in_place_by_hand_need_no_network(placed, folders, weights):
@@ -337,6 +353,7 @@ def test_absent_weights(serve, placed, folders, weights, capsys, trouble):
         "available": False,
         "file": None,
         "sha256": None,
+        "origin": None,
     }
     assert [path.name for path in folders["pretrained"].iterdir()] == ["pretrained.json"]
 

@@ -131,3 +131,17 @@ def test_a_stage_stops_before_it_works_with_one_line(tmp_path):
     assert run.stderr.splitlines() == [
         "preprocess: params.yaml: preprocess.folds: expected greater than or equal to 2, found 1"
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("finetune.trainable", ["fcc"]), ("kfold_trian", {}), ("seed", -1)]
+)
+def test_all_stages_are_checked_before_the_first(tmp_path, key, value):
+    write(tmp_path, key, value)
+    run = subprocess.run(
+        [sys.executable, "-m", "tools.check_params"],
+        cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert len(run.stderr.splitlines()) == 1
+    assert key in run.stderr

@@ -14,6 +14,8 @@ import pytest
 import torch
 import yaml
 
+from stages.common import model_files
+
 ROOT = Path(__file__).parents[1]
 ALL = ["download", "preprocess", "kfold_train", "pretrain", "finetune", "evaluate", "compare"]
 # README.md promises these lines, and what happens to the last column's files is up to the bytes.
@@ -186,7 +188,8 @@ def test_the_winner_by_cross_validation_is_the_final_model(project):
 @pytest.mark.parametrize("name", ["simple_nn", "resnet18_base", "resnet18", "modelo_final"])
 def test_models_load_as_weights_only(project, name):
     saved = torch.load(project.folder / f"modelos/{name}.pth", weights_only=True)
-    assert {"state_dict", "scaling"} <= saved.keys()
+    assert {"architecture", "arguments", "state_dict", "scaling"} == saved.keys()
+    model_files.load(project.folder / f"modelos/{name}.pth")
 
 
 def test_the_same_inputs_give_the_same_bytes(project):

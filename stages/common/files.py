@@ -1,4 +1,4 @@
-"""Small files that stages hand to each other: JSON with fixed decimals, and checksums."""
+"""Small files that stages hand to each other: JSON with few digits, and checksums."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ def read_json(path: Path) -> dict:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write JSON, with six decimals: they tell two models apart, and the rest is noise."""
+    """Write JSON, with six digits: they tell two models apart, and the rest is noise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(_rounded(value), indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
@@ -28,4 +28,4 @@ def _rounded(value: object) -> object:
         return {key: _rounded(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_rounded(part) for part in value]
-    return round(value, 6) if isinstance(value, float) else value
+    return float(f"{value:.6g}") if isinstance(value, float) else value
