@@ -29,7 +29,7 @@ def folder(mnist_raw, tmp_path_factory):
         source="none", images=1000, batch_size=128, learning_rate=0.1, weight_decay=0.0,
         label_smoothing=0.0,
     )  # fmt: skip
-    pretrain(settings, 0, 1, "cpu", folder, folder / "base.pth", folder)
+    pretrain(settings, 5, 1, "cpu", folder, folder / "base.pth", folder)
     return folder
 
 
