@@ -100,7 +100,7 @@ def collect(experiments: dict[str, dict[str, object]]) -> pd.DataFrame:
         {
             "experimento": done.index,
             "fuente": done["pretraining.source"],
-            "capas entrenadas": done["finetune.trainable"],
+            "capas entrenadas": done["finetune.trainable"].str.replace(r"[\[\]']", "", regex=True),
             "primera capa": done["finetune.stem"],
             "imágenes": done["preprocess.subset"].astype(int),
             "épocas": done["finetune.epochs"].astype(int),

@@ -158,6 +158,11 @@ def study(table: pd.DataFrame) -> Figure:
     baseline = table["accuracy de SimpleNN"].iloc[0]
     axes.axhline(baseline, color="0.4", ls=":", label="SimpleNN desde cero")
     axes.set_xscale("log")
+    # Near 1 what counts is the share of errors: from 0.98 to 0.99 it halves.
+    axes.set_yscale("logit")
+    axes.set_yticks([0.6, 0.8, 0.9, 0.95, 0.98, 0.99])
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace(".", ","))
+    axes.minorticks_off()
     axes.set(
         title=f"Fine-tuning de ResNet-18 con {table['imágenes'].iloc[0]:,} imágenes".replace(
             ",", " "
