@@ -12,7 +12,7 @@ from stages.common.errors import Problem
 from stages.pretrain import Params, pretrain
 
 PARAMS = {
-    "images": 1000, "batch_size": 128, "learning_rate": 0.05, "weight_decay": 0.0005,
+    "images": 4000, "batch_size": 128, "learning_rate": 0.05, "weight_decay": 0.0005,
     "label_smoothing": 0.1,
 }  # fmt: skip
 
@@ -75,9 +75,9 @@ def test_auto_without_imagenet_is_glyphs_and_says_so(run, capsys):
 def test_glyphs_train_to_the_same_bytes_and_better_than_chance(run):
     first, facts = run("glyphs", {"available": True})
     second, again = run("glyphs", {"available": True}, "again.pth")
-    assert facts["images"] == 1000
-    # 372 classes: chance is 0.003. Eight steps are enough to be above it.
-    assert facts["glyph_accuracy"] > 0.006
+    assert facts["images"] == 4000
+    # 372 classes: chance is 0.003. Thirty-two steps are enough to be far above it.
+    assert facts["glyph_accuracy"] > 0.01
     assert facts["glyph_accuracy"] == again["glyph_accuracy"]
     for key, value in first["state_dict"].items():
         assert torch.equal(value, second["state_dict"][key]), key
