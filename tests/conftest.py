@@ -7,11 +7,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stages.common import files, mnist_sources, params
 from stages.download import Params
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def pipeline_pictures() -> set[str]:
+    """What the stages draw, as dvc.yaml declares it: the study's picture is not among it."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
+    outs = {
+        name for stage in stages for out in stage["outs"] if isinstance(out, dict) for name in out
+    }
+    return {name for name in outs if name.endswith(".png")}
 
 
 @pytest.fixture(scope="session")

@@ -131,6 +131,7 @@ def test_prose_has_decimal_commas_and_no_p_value_of_zero(found):
     assert not re.search(r"\b(nan|None|inf)\b", text)
 
 
-def test_every_picture_of_the_report_is_there(found):
+def test_the_report_shows_every_picture_of_the_pipeline(found, pipeline_pictures):
     pictures = re.findall(r"\]\((\S+\.png)\)", report(found))
-    assert {path.name for path in RESULTS.glob("*.png")} == set(pictures)
+    assert {f"resultados/{name}" for name in pictures} == pipeline_pictures
+    assert all((RESULTS / name).is_file() for name in pictures)
