@@ -110,7 +110,8 @@ def _ink(pixels: np.ndarray) -> np.ndarray:
     smooth = ndimage.gaussian_filter(pixels, (longer / 100, longer / 100, 0))
     paper = ndimage.grey_opening(smooth, size=(window, window, 1))
     ink = (pixels - paper).max(axis=2)
-    return ink - np.median(ink)
+    # The last bits depend on the processor; rounded, they decide no threshold that follows.
+    return np.round(ink - np.median(ink), 6)
 
 
 def _levelled(pixels: np.ndarray) -> np.ndarray:
