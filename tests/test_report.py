@@ -15,9 +15,9 @@ from stages.common.report import REFLECTION, Outcome, outcome, report
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "resultados"
 PRETRAINING = {
-    "imagenet": {"source": "imagenet"},
-    "glyphs": {"source": "glyphs", "images": 60_000, "glyph_accuracy": 0.7},
-    "none": {"source": "none"},
+    "imagenet": {"requested": "imagenet", "source": "imagenet"},
+    "glyphs": {"requested": "glyphs", "source": "glyphs", "images": 60_000, "glyph_accuracy": 0.7},
+    "none": {"requested": "none", "source": "none"},
 }
 
 
@@ -90,6 +90,13 @@ def test_every_outcome_is_told_as_it_is(found, source, expected):
     assert [key for key, thought in REFLECTION.items() if thought in text] == [(source, expected)]
     assert ("letras dibujadas" in text) == (source == "glyphs")
     assert ("es el control." in text.split("## Validación")[0]) == (source == "none")
+
+
+@pytest.mark.parametrize(("requested", "told"), [("auto", True), ("glyphs", False)])
+def test_letters_for_want_of_imagenet_are_told(found, requested, told):
+    found = replace(found, pretraining=PRETRAINING["glyphs"] | {"requested": requested})
+    assert ("Los pesos de ImageNet no estaban al alcance." in report(found)) == told
+    assert tables.metrics(found)["pretraining"]["requested"] == requested
 
 
 @pytest.mark.parametrize(

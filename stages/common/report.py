@@ -164,9 +164,12 @@ def _pretraining(facts: dict) -> str:
         return "Parte de los pesos de ImageNet de torchvision, aprendidos con fotografías en color."
     if facts["source"] == "none":
         return "Parte de pesos aleatorios, sin preentrenamiento: es el control."
+    instead = (
+        "" if facts["requested"] == "glyphs" else "Los pesos de ImageNet no estaban al alcance. "
+    )
     return (
-        f"Se preentrenó aquí con {count(facts['images'])} letras dibujadas a partir de las "
-        "tipografías de Matplotlib; en letras de otras tipografías acierta el "
+        f"{instead}Se preentrenó aquí con {count(facts['images'])} letras dibujadas a partir de "
+        "las tipografías de Matplotlib; en letras de otras tipografías acierta el "
         f"{percent(facts['glyph_accuracy'], 1)}. No se dibujó ningún dígito, aunque algunas "
         "letras se parecen a uno: la O al 0, la l al 1."
     )

@@ -36,7 +36,7 @@ def metrics(found: Comparison) -> dict[str, dict]:
         },
         "pretraining": {
             key: found.pretraining[key]
-            for key in ("source", "glyph_accuracy")
+            for key in ("requested", "source", "glyph_accuracy")
             if key in found.pretraining
         },
     }
