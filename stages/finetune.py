@@ -56,6 +56,8 @@ def finetune(
     network = resnet18.build()
     resnet18.load(network, pretrained["state_dict"], new=fresh)
     frozen, trained = resnet18.cut(network, params.trainable)
+    if "fc" not in params.trainable:
+        print("finetune.trainable: fc is not among them: the last layer stays random")
     pretrained_part = trained.state_dict()
 
     def fresh_part() -> torch.nn.Module:

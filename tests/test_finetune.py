@@ -1,11 +1,16 @@
 """Which weights fine-tuning changes, and that the cache on disk changes none of them."""
 
+import shutil
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from stages import finetune as stage
-from stages.common import dataset, files, idx, model_files
+from stages.common import dataset, files, idx, model_files, resnet18
+from stages.common.errors import Problem
 from stages.pretrain import Params as Pretrain
 from stages.pretrain import pretrain
 
@@ -83,6 +88,71 @@ def test_activations_on_disk_give_the_weights_of_those_in_memory(folder, monkeyp
     monkeypatch.setattr(stage, "MEMORY_LIMIT", 0)
     on_disk = run(folder, trainable=["layer4", "fc"])
     assert all(torch.equal(value, on_disk[key]) for key, value in in_memory.items())
+    assert not list((folder / "cache").iterdir())
+
+
+def test_a_fold_is_what_a_plain_loop_with_these_params_gives(folder, tmp_path):
+    base = torch.load(folder / "base.pth", weights_only=True)
+    base["scaling"] = {"mean": 0.3, "std": 0.4, "size": 28}
+    torch.save(base, tmp_path / "base.pth")
+    rate, factor, decay, size, seed = 0.02, 0.3, 1.0, 32, 7
+    params = stage.Params(
+        **PARAMS | {
+            "trainable": ["layer4", "fc"], "learning_rate": rate, "body_lr_factor": factor,
+            "weight_decay": decay, "image_size": size, "schedule": "one_cycle", "epochs": 2,
+        }
+    )  # fmt: skip
+    stage.finetune(
+        params, seed, 1, "cpu", folder / "train.npz", folder / "folds.npy", tmp_path / "base.pth",
+        tmp_path / "model.pth", tmp_path, tmp_path / "cache",
+    )  # fmt: skip
+    found = pd.read_csv(tmp_path / "history.csv").query("fold == 1")["val_loss"]
+
+    images, labels = map(torch.from_numpy, dataset.load(folder / "train.npz"))
+    inputs = torch.nn.functional.interpolate(
+        (images[:, None] / 255 - 0.3) / 0.4, size=(size, size), mode="bilinear"
+    )
+    rows, held_out = torch.arange(1, 128, 2), torch.arange(0, 128, 2)
+    torch.manual_seed(seed)
+    network = resnet18.build()
+    fresh = {key: value for key, value in network.state_dict().items() if key.startswith("fc.")}
+    network.load_state_dict(base["state_dict"] | fresh)
+    layer4, fc = list(network.layer4.parameters()), list(network.fc.parameters())
+    optimizer = torch.optim.AdamW(
+        [{"params": layer4, "lr": rate * factor}, {"params": fc, "lr": rate}], weight_decay=decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, [rate * factor, rate], total_steps=4, cycle_momentum=False
+    )
+    order = torch.Generator().manual_seed(seed)
+    for expected in found:
+        network.eval()
+        network.layer4.train()
+        for chosen in rows[torch.randperm(64, generator=order)].split(32):
+            optimizer.zero_grad()
+            cross_entropy(network(inputs[chosen]), labels[chosen]).backward()
+            optimizer.step()
+            schedule.step()
+        network.eval()
+        with torch.no_grad():
+            loss = cross_entropy(network(inputs[held_out]), labels[held_out])
+        assert loss.item() == pytest.approx(expected, rel=2e-4)
+    recorded = torch.load(tmp_path / "model.pth", weights_only=True)["scaling"]
+    assert recorded == {"mean": 0.3, "std": 0.4, "size": size}
+
+
+def test_a_last_layer_that_stays_random_is_told(folder, capsys):
+    run(folder, trainable=["bn1"])
+    assert "fc is not among them" in capsys.readouterr().out
+    run(folder)
+    assert "fc is not" not in capsys.readouterr().out
+
+
+def test_activations_that_do_not_fit_on_the_disk_are_one_line(folder, monkeypatch):
+    monkeypatch.setattr(stage, "MEMORY_LIMIT", 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
+    with pytest.raises(Problem, match=r"cache: expected 0\.0003 GB free .*, found 0\.0000 GB"):
+        run(folder)
     assert not list((folder / "cache").iterdir())
 
 

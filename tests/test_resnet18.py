@@ -142,6 +142,16 @@ def test_an_interrupt_leaves_no_activations_behind(network, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_killed_process_left_is_removed(network, tmp_path):
+    frozen, _ = resnet18.cut(network, ("fc",))
+    images, left = np.zeros((4, 28, 28), np.uint8), tmp_path / "activations-killed"
+    left.mkdir()
+    (tmp_path / "other").mkdir()
+    with activations.cached(frozen, images, WORKSHOP, device=CPU, folder=tmp_path, limit=0):
+        assert not left.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
 def test_nothing_frozen_keeps_the_images(network, tmp_path):
     frozen, _ = resnet18.cut(network, resnet18.CHILDREN)
     images = np.zeros((4, 28, 28), np.uint8)

@@ -1,5 +1,6 @@
 """Run the frozen part of a network once per image, and keep what comes out."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from stages.common.errors import Problem
 from stages.common.progress import bar
 from stages.common.training import Prepare
 
 BATCH = 250
+PREFIX = "activations-"
 
 
 @contextmanager
@@ -45,7 +48,12 @@ def cached(
     ------
     ndarray of float32, shape (n, ...)
         The images themselves where `frozen` is empty. A memory map when over `limit`; its
-        file is gone after the block, however it ends.
+        file is gone after the block, and after a kill when the next block begins.
+
+    Raises
+    ------
+    Problem
+        When the file would not fit on the disk.
     """
     if len(frozen) == 0:
         yield images
@@ -54,11 +62,20 @@ def cached(
     parts = _run(frozen, images, prepare, device)
     first = next(parts)
     shape = (len(images), *first.shape[1:])
-    if 4 * int(np.prod(shape)) <= limit:
+    size = 4 * int(np.prod(shape))
+    if size <= limit:
         yield _fill(np.empty(shape, np.float32), chain([first], parts))
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="activations-", dir=folder) as place:
+    for left in folder.glob(f"{PREFIX}*"):  # by a process that was killed
+        shutil.rmtree(left)
+    # Looked at before: a memory map that finds the disk full kills the process.
+    if size > (free := shutil.disk_usage(folder).free):
+        raise Problem(
+            f"{folder}: expected {size / 1e9:.4f} GB free for the frozen layers' activations, "
+            f"found {free / 1e9:.4f} GB; train fewer layers, or on fewer or smaller images"
+        )
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=folder) as place:
         file = np.lib.format.open_memmap(Path(place) / "activations.npy", "w+", np.float32, shape)
         yield _fill(file, chain([first], parts))
 

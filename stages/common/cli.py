@@ -2,8 +2,10 @@
 
 import argparse
 import inspect
+import signal
 import sys
 from collections.abc import Callable
+from errno import ENOENT
 from typing import Annotated, get_args, get_origin, get_type_hints
 
 from stages.common import params
@@ -39,7 +41,8 @@ def keys(stage: Callable) -> dict[str, tuple[str, object]]:
 def main(stage: Callable) -> None:
     """Run `stage` as the program ``python -m stages.NAME``.
 
-    Exits with 1 after a `Problem`, told in one line, and with 130 after Ctrl-C.
+    Exits with 1 after a `Problem`, or a file that cannot be read or written, told in one line,
+    and with 130 after Ctrl-C or SIGTERM, so that both clean up.
     """
     description = sys.modules[stage.__module__].__doc__
     argparse.ArgumentParser(
@@ -48,18 +51,25 @@ def main(stage: Callable) -> None:
         epilog="dvc.yaml lists what it reads and writes; run it with: dvc repro " + stage.__name__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         stage(**{name: params.read(key, schema) for name, (key, schema) in keys(stage).items()})
     except Problem as problem:
         sys.exit(f"{stage.__name__}: {problem}")
+    except OSError as error:
+        if error.filename is None:
+            raise
+        made_by = f"; run it with: dvc repro {stage.__name__}" if error.errno == ENOENT else ""
+        sys.exit(f"{stage.__name__}: {error.filename}: {error.strerror}{made_by}")
     except KeyboardInterrupt:
         print(f"\n{stage.__name__}: interrupted", file=sys.stderr)
         sys.exit(130)
 
 
 def _params_help(stage: Callable) -> str:
-    lines = ["Reads from params.yaml (which tells units and ranges):"]
+    lines = []
     for key, schema in keys(stage).values():
         fields = schema.model_fields if inspect.isclass(schema) else {}
         lines += [f"  {key}.{field}" for field in fields] or [f"  {key}"]
-    return "\n".join(lines)
+    title = "Reads from params.yaml (which tells units and ranges):"
+    return "\n".join([title, *lines]) if lines else "Reads no params."

@@ -1,9 +1,12 @@
 """Train a network on every fold, and once on all images, at the same time."""
 
+import os
+import threading
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import joblib
@@ -102,6 +105,7 @@ def cross_validate(
                 seed + (count if fold is None else fold),
                 device,
                 tick,
+                os.getpid(),
             )
             for fold in held_out
         )
@@ -133,7 +137,9 @@ def _fit(
     seed: int,
     device: torch.device,
     tick: Callable[[], None],
+    parent: int,
 ) -> _FoldFit:
+    _leave_with(parent)
     images = _tensor(inputs)
     if device.type == "cuda" and images.nbytes < GPU_LIMIT:
         images = images.to(device)
@@ -146,7 +152,7 @@ def _fit(
         fit = training.fit(
             recipe,
             batches=lambda: cut(train_rows, recipe.batch_size, generator=shuffle),
-            steps=-(-len(train_rows) // recipe.batch_size),
+            steps=len(training.split(train_rows, recipe.batch_size)),
             seed=seed,
             device=device,
             validation=None if everything else lambda: cut(val_rows, VALIDATION_BATCH),
@@ -163,6 +169,22 @@ def _fit(
         history=[{"fold": fold + 1, **row} for row in fit.history],
         scores=_scores(fold, fit.logits, labels[val_rows.numpy()], len(train_rows)),
     )
+
+
+@cache
+def _leave_with(parent: int) -> None:
+    """End this process when `parent` is gone, if that is what started it.
+
+    A process that is killed cannot stop its workers, which would keep a core and a gigabyte.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    if os.getppid() == parent:
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def _scores(fold: int, logits: Tensor, labels: np.ndarray, train_images: int) -> dict:

@@ -132,11 +132,12 @@ def batches(
     """
     if generator is not None:
         rows = rows[torch.randperm(len(rows), generator=generator)]
-    for chosen in _split(rows, batch_size):
+    for chosen in split(rows, batch_size):
         yield prepare(inputs[chosen].to(device)), labels[chosen].to(device)
 
 
-def _split(rows: Tensor, batch_size: int) -> list[Tensor]:
+def split(rows: Tensor, batch_size: int) -> list[Tensor]:
+    """Cut `rows` into batches; none has a single one, if there are more."""
     parts = list(rows.split(batch_size))
     # Batch normalisation cannot be trained on a single image: a last one joins its neighbours.
     if len(parts) > 1 and len(parts[-1]) == 1:

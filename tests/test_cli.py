@@ -1,0 +1,88 @@
+"""How a stage's program ends: in one line, and with nothing left running."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SECONDS = 60  # for what takes two or three
+
+# Folds that do not end by themselves, in two processes.
+ENDLESS = """
+import os
+import numpy as np, torch
+from stages.common import cli
+from stages.common.cross_validation import cross_validate
+from stages.common.simple_nn import SimpleNN
+from stages.common.training import Recipe
+
+def model():
+    os.write(1, b"at work\\n")
+    return SimpleNN()
+
+def endless():
+    "A stage."
+    recipe = Recipe(
+        model, lambda network: torch.optim.SGD(network.parameters(), 0.1), 10**6, 32,
+        prepare=lambda images: images[:, None].float(),
+    )
+    images, labels = np.zeros((64, 28, 28), np.uint8), np.arange(64) % 2
+    cross_validate(recipe, images, labels, labels, seed=0, device=torch.device("cpu"), jobs=2)
+
+cli.main(endless)
+"""
+
+
+@pytest.fixture
+def endless():
+    stage = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS], cwd=ROOT, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        for _ in range(2):
+            assert stage.stdout.readline() == "at work\n"
+        yield stage
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(stage.pid, signal.SIGKILL)
+        stage.communicate()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda sent: sent.name)
+def test_an_interrupted_stage_ends_in_one_line_with_its_workers(endless, sent):
+    endless.send_signal(sent)
+    # Returns when the last process that holds the pipes is gone, workers included.
+    _, told = endless.communicate(timeout=SECONDS)
+    assert endless.returncode == 130
+    assert told.splitlines()[-1] == "endless: interrupted"
+
+
+def test_the_workers_of_a_killed_stage_end_too(endless):
+    endless.kill()
+    endless.communicate(timeout=SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("stage", "file"),
+    [
+        ("kfold_train", "data/processed/train.npz"),
+        ("pretrain", "data/pretrained/pretrained.json"),
+        ("compare", "resultados/simple_nn/history.csv"),
+    ],
+)
+def test_a_stage_without_its_input_names_it_in_one_line(tmp_path, stage, file):
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    run = subprocess.run(
+        [sys.executable, "-m", f"stages.{stage}"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert run.stderr.splitlines() == [
+        f"{stage}: {file}: No such file or directory; run it with: dvc repro {stage}"
+    ]
