@@ -76,9 +76,7 @@ def get_weights(url: str, timeout: int, pretrained: Path) -> Path:
     """
     file, digits = WEIGHTS_URL.fullmatch(url).group("file", "sha256")
     weights, cached = pretrained / file, torch_home() / "hub/checkpoints" / file
-    if weights.exists() and (found := files.sha256(weights)[: len(digits)]) != digits:
-        print(f"{weights}: removed, expected SHA-256 {digits}, found {found}")
-        weights.unlink()
+    drop_corrupt(weights, digits)
     if weights.exists():
         print(f"ImageNet weights: in place, {weights}")
     elif cached.exists() and files.sha256(cached).startswith(digits):
@@ -93,12 +91,20 @@ def get_weights(url: str, timeout: int, pretrained: Path) -> Path:
     return weights
 
 
+def drop_corrupt(weights: Path, digits: str) -> None:
+    """Remove a file whose SHA-256 does not begin with `digits`, and say so."""
+    if weights.exists() and (found := files.sha256(weights)[: len(digits)]) != digits:
+        print(f"{weights}: removed, expected SHA-256 {digits}, found {found}")
+        weights.unlink()
+
+
 def set_aside(url: str, pretrained: Path) -> None:
     """Move weights that nobody asked for to torch's own cache, where they are found again.
 
     The folder is one input of `pretrain`: what lies in it unused would train it anew.
     """
-    file = WEIGHTS_URL.fullmatch(url)["file"]
+    file, digits = WEIGHTS_URL.fullmatch(url).group("file", "sha256")
+    drop_corrupt(pretrained / file, digits)
     if (pretrained / file).exists():
         cache = torch_home() / "hub/checkpoints"
         cache.mkdir(parents=True, exist_ok=True)

@@ -324,6 +324,19 @@ def test_weights_that_are_not_asked_for_are_set_aside_and_found_again(
     assert (folders["pretrained"] / name).read_bytes() == data
 
 
+def test_corrupt_weights_that_are_not_asked_for_are_removed(
+    placed, folders, weights, tmp_path, capsys
+):
+    name, data = weights
+    file, cached = folders["pretrained"] / name, tmp_path / "torch/hub/checkpoints" / name
+    fetch.put(cached, data)
+    fetch.put(file, data[:-1])
+    download(settings(weights=dead_url() + name), "glyphs", **folders)
+    assert f"{file}: removed, expected SHA-256" in capsys.readouterr().out
+    assert not file.exists()
+    assert cached.read_bytes() == data
+
+
 def test_weights_put_in_place_by_hand_need_no_network(placed, folders, weights):
     name, data = weights
     fetch.put(folders["pretrained"] / name, data)

@@ -30,6 +30,9 @@ SCHEMAS = {
 BAD = [
     ("seed", -1, "greater than or equal to 0"),
     ("seed", 1.5, "valid integer"),
+    ("seed", True, "valid integer"),
+    ("seed", "42", "valid integer"),
+    ("threads", 2.0, "valid integer"),
     ("threads", 0, "greater than or equal to 1"),
     ("device", "gpu", "'auto', 'cpu' or 'cuda'"),
     ("download.mnist_mirrors", "one", "valid list"),
@@ -88,6 +91,13 @@ def test_an_unknown_key_is_refused_and_the_known_are_listed(tmp_path, section):
         params.read(section, SCHEMAS[section], path)
 
 
+def test_a_misspelt_key_is_named_rather_than_the_one_it_leaves_missing(tmp_path):
+    path = write(tmp_path, "kfold_train.epoch", 3)
+    path.write_text(path.read_text().replace("  dropout: 0.2\n", "", 1))
+    with pytest.raises(Problem, match=r"kfold_train\.epoch: unknown key, .* \(and 1 more\)"):
+        params.read("kfold_train", KfoldTrain, path)
+
+
 @pytest.mark.parametrize("section", [name for name in GOOD if isinstance(GOOD[name], dict)])
 def test_a_missing_key_is_named(tmp_path, section):
     first = next(iter(GOOD[section]))
@@ -111,10 +121,10 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path):
     assert params.load(path)["kfold_train"] == {"a": 1e-3, "b": 20.0, "c": 5.0, "d": "1e5x"}
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1"])
-def test_a_broken_file_is_one_line(tmp_path, text):
+@pytest.mark.parametrize("content", [b"a: [", b"- 1", b"seed: \xff"])
+def test_a_broken_file_is_one_line(tmp_path, content):
     path = tmp_path / "params.yaml"
-    path.write_text(text)
+    path.write_bytes(content)
     with pytest.raises(Problem) as caught:
         params.load(path)
     assert "\n" not in str(caught.value)

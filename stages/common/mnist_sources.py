@@ -96,8 +96,14 @@ def put(raw: Path, source: str, served: Served) -> None:
 
 
 def by_hand(archive: Path, _names: Iterable[str]) -> Served:
-    """The file in the .gz `archive`, which the user put in place."""
-    yield archive.stem, _unpacked(archive, str(archive))
+    """The file in the .gz `archive`, which the user put in place; a wrong one is removed."""
+    try:
+        data = _unpacked(archive, str(archive))
+        _check(str(archive), data, SHA256[archive.stem])
+    except Problem as problem:
+        archive.unlink()
+        raise Problem(f"{problem}; removed") from None
+    yield archive.stem, data
 
 
 def mirror(url: str, names: Iterable[str], timeout: int) -> Served:

@@ -49,7 +49,7 @@ _Yaml12Loader.add_implicit_resolver(
 
 
 def load(path: Path = PARAMS_FILE) -> dict[str, Any]:
-    """Parse `path` as DVC does.
+    """Parse `path`; as for DVC, and unlike for PyYAML alone, ``1e-3`` is a number.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def load(path: Path = PARAMS_FILE) -> dict[str, Any]:
         values = yaml.load(path.read_text(encoding="utf-8"), _Yaml12Loader)
     except FileNotFoundError:
         raise Problem(f"{path}: expected in the current folder, found nothing") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Problem(f"{path}: expected YAML, found: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise Problem(f"{path}: expected sections, found {values!r}")
@@ -91,13 +91,14 @@ def read(key: str, schema: Any, path: Path = PARAMS_FILE) -> Any:
             raise Problem(f"{path}: {key}: expected a value, found nothing")
         value = value[name]
     try:
-        return TypeAdapter(schema).validate_python(value)
+        return TypeAdapter(schema).validate_python(value, strict=True)
     except ValidationError as error:
         raise Problem(f"{path}: {_explain(error, key, schema)}") from None
 
 
 def _explain(error: ValidationError, key: str, schema: Any) -> str:
-    first, *others = error.errors()
+    # An unknown key first: it is the likely reason why another one is missing.
+    first, *others = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     # A union reports its branches by type name; the user's key is what comes before them.
     place = ".".join([key, *(str(part) for part in first["loc"])])
     more = f" (and {len(others)} more)" if others else ""
