@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from stages.common import cli, files, glyphs, params, resnet18, training
+from stages.common.errors import Problem
 from stages.common.params import Device, Seed, Source, Threads
 from stages.common.progress import bar
 from stages.common.scaling import Scaling
@@ -53,9 +54,9 @@ def pretrain(
     facts = {"requested": params.source, "source": source}
     torch.manual_seed(seed)
     if source == "imagenet":
-        state = torch.load(pretrained / imagenet["file"], weights_only=True)
-        network, scaling = resnet18.build(classes=len(state["fc.bias"])), IMAGENET
-        resnet18.load(network, resnet18.sum_rgb(state), new=())
+        if not imagenet["available"]:
+            raise Problem(f"{pretrained}: expected ImageNet's weights, found none; run download")
+        network, scaling = resnet18.from_rgb(pretrained / imagenet["file"]), IMAGENET
         facts |= {"weights_sha256": imagenet["sha256"]}
     elif source == "glyphs":
         with training.threads(threads):
@@ -88,12 +89,12 @@ def train_on_glyphs(params: Params, seed: int, device: torch.device) -> tuple[nn
     shapes = glyphs.shapes(paths, letters)
     paths, classes = paths.to(device), shapes[letters].to(device)
     pen = torch.Generator(device).manual_seed(seed)
-    steps = -(-params.images // params.batch_size)
+    steps = len(training.split(torch.arange(params.images), params.batch_size))
 
     def written(paths: Tensor, classes: Tensor, count: int, label: str) -> Iterator[Batch]:
-        with bar(count * params.batch_size, label, "letter") as shown:
-            for _ in range(count):
-                images, labels = glyphs.draw(paths, classes, params.batch_size, pen)
+        with bar(count, label, "letter") as shown:
+            for part in training.split(torch.arange(count), params.batch_size):
+                images, labels = glyphs.draw(paths, classes, len(part), pen)
                 yield GLYPHS(images), labels
                 shown.update(len(labels))
 
@@ -114,13 +115,16 @@ def train_on_glyphs(params: Params, seed: int, device: torch.device) -> tuple[nn
         label_smoothing=params.label_smoothing,
     )
     fit = training.fit(
-        recipe, lambda: written(paths, classes, steps, "letters"), steps, seed=seed, device=device
+        recipe,
+        lambda: written(paths, classes, params.images, "letters"),
+        steps,
+        seed=seed,
+        device=device,
     )
     paths, letters = glyphs.trace(glyphs.HELD_OUT_FONTS)
     known = shapes[letters] >= 0
     paths, classes = paths[known].to(device), shapes[letters[known]].to(device)
-    count = -(-HELD_OUT // params.batch_size)
-    held_out, _ = training.evaluate(fit.model, written(paths, classes, count, "other fonts"))
+    held_out, _ = training.evaluate(fit.model, written(paths, classes, HELD_OUT, "other fonts"))
     return fit.model, held_out.accuracy
 
 

@@ -66,6 +66,27 @@ def test_weights_of_another_network_are_refused(run, imagenet, tmp_path):
         run("imagenet", download)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda state: {"state_dict": state},
+        lambda state: {key: value for key, value in state.items() if key != "conv1.weight"},
+        lambda state: state | {"conv1.weight": state["conv1.weight"][:, :, :3]},
+        lambda state: list(state),
+    ],
+)
+def test_weights_of_another_form_are_refused_in_one_line(run, imagenet, tmp_path, damage):
+    state, download = imagenet
+    torch.save(damage(state), tmp_path / "weights.pth")
+    with pytest.raises(Problem, match=r"weights\.pth: expected the state dict of an RGB ResNet"):
+        run("imagenet", download)
+
+
+def test_imagenet_that_is_not_there_is_one_line(run):
+    with pytest.raises(Problem, match="expected ImageNet's weights, found none"):
+        run("imagenet", {"available": False, "file": None})
+
+
 def test_auto_without_imagenet_is_glyphs_and_says_so(run, capsys):
     _, facts = run("auto", {"available": False})
     assert (facts["requested"], facts["source"]) == ("auto", "glyphs")
@@ -81,6 +102,19 @@ def test_glyphs_train_to_the_same_bytes_and_better_than_chance(run):
     assert facts["glyph_accuracy"] == again["glyph_accuracy"]
     for key, value in first["state_dict"].items():
         assert torch.equal(value, second["state_dict"][key]), key
+
+
+def test_just_as_many_letters_are_drawn_as_it_says(run, monkeypatch):
+    drawn, draw = [], glyphs.draw
+
+    def counted(paths, classes, count, pen):
+        drawn.append(count)
+        return draw(paths, classes, count, pen)
+
+    monkeypatch.setattr(glyphs, "draw", counted)
+    run("glyphs", {"available": True})
+    assert sum(drawn) == PARAMS["images"] + 4000 + 100  # and those of other fonts, and the sheet
+    assert len(drawn) == 32 + 32 + 1
 
 
 def test_none_is_random_weights_of_the_seed(run):

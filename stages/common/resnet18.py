@@ -1,7 +1,10 @@
 """ResNet-18 for grey images, cut in two: what stays frozen, and what is trained."""
 
+import pickle
 from collections.abc import Sequence
+from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
@@ -39,6 +42,23 @@ def sum_rgb(state: dict[str, Tensor]) -> dict[str, Tensor]:
     The output is that of the RGB network fed the grey image three times.
     """
     return state | {"conv1.weight": state["conv1.weight"].sum(dim=1, keepdim=True)}
+
+
+def from_rgb(path: Path) -> nn.Sequential:
+    """A network with one input channel and the weights of torchvision's for three, in a file.
+
+    Raises
+    ------
+    Problem
+        When the file does not hold the state dict of a ResNet-18 for RGB images.
+    """
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        network = build(classes=len(state["fc.bias"]))
+        load(network, sum_rgb(state), new=())
+    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, TypeError, AttributeError):
+        raise Problem(f"{path}: expected the state dict of an RGB ResNet-18") from None
+    return network
 
 
 def load(model: nn.Module, state: dict[str, Tensor], new: Sequence[str]) -> None:
