@@ -22,9 +22,14 @@ def test_the_grid_is_every_source_with_every_set_of_layers_and_the_workshop():
     assert {
         (source, layers) for source in SOURCES for layers in ("[fc]", "[layer4,fc]", "all")
     } < cells
-    taller = plan["estudio-taller"]
+    taller = plan["estudio-10000-5-taller"]
     assert (taller["finetune.stem"], taller["finetune.trainable"]) == ("random", "[conv1,fc]")
     assert all(own["preprocess.subset"] == 10_000 for own in plan.values())
+
+
+def test_other_settings_are_other_experiments():
+    plans = [study.plan(SOURCES, *settings) for settings in ((10_000, 5), (10_000, 4), (500, 5))]
+    assert len({name for plan in plans for name in plan}) == sum(map(len, plans))
 
 
 @pytest.mark.parametrize("name", study.plan(SOURCES, 10_000, 5))

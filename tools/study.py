@@ -7,15 +7,18 @@ already, for the commit that is checked out, are not run again: interrupt it at 
 
 import argparse
 import json
+import re
 import subprocess
 import sys
+import time
+from collections.abc import Collection
 from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 
 from stages import download
-from stages.common import figures, params
+from stages.common import fetch, figures, files, params
 from stages.common.errors import Problem
 
 # One learning rate for all layers, so that a network without pretraining is not held back.
@@ -31,17 +34,20 @@ WORKSHOP = {
 
 
 def plan(sources: list[str], subset: int, epochs: int) -> dict[str, dict[str, object]]:
-    """Params of every experiment, by its name."""
+    """Params of every experiment, by its name, which tells other settings apart."""
     common = COMMON | {"preprocess.subset": subset, "finetune.epochs": epochs}
     grid = {
-        f"estudio-{source}-{short}": {"pretrain.source": source, "finetune.trainable": trainable}
+        f"{source}-{short}": {"pretrain.source": source, "finetune.trainable": trainable}
         for source in sources
         for short, trainable in TRAINABLE.items()
     }
-    return {name: common | own for name, own in (grid | {"estudio-taller": WORKSHOP}).items()}
+    return {
+        f"estudio-{subset}-{epochs}-{name}": common | own
+        for name, own in (grid | {"taller": WORKSHOP}).items()
+    }
 
 
-def available_sources() -> list[str]:
+def available_sources(pretrained: Path = Path("data/pretrained")) -> list[str]:
     """Of the sources of weights, those that can be had here.
 
     ImageNet's weights go to torch's own cache, from which the experiments take them: DVC runs
@@ -49,6 +55,14 @@ def available_sources() -> list[str]:
     """
     settings = params.read("download", download.Params)
     cache = download.torch_home() / "hub/checkpoints"
+    file, digits = download.WEIGHTS_URL.fullmatch(settings.weights_url).group("file", "sha256")
+    by_hand = pretrained / file
+    if (
+        by_hand.exists()
+        and not (cache / file).exists()
+        and files.sha256(by_hand).startswith(digits)
+    ):
+        fetch.put(cache / file, by_hand.read_bytes())
     try:
         download.get_weights(settings.weights_url, settings.timeout, cache)
     except Problem as problem:
@@ -75,27 +89,73 @@ def states() -> dict[str, str]:
     return found
 
 
+def queue() -> tuple[dict[str, str], int]:
+    """The state of each task in DVC's queue, by name, and how many workers are there."""
+    *tasks, workers = dvc("queue", "status", capture=True).splitlines()
+    active, idle = re.fullmatch(r"Worker status: (\d+) active, (\d+) idle", workers).groups()
+    cells = [line.split() for line in tasks if line]
+    return {cell[1]: cell[-1] for cell in cells[1:]}, int(active) + int(idle)
+
+
+def stop(experiments: Collection[str]) -> None:
+    """Take the experiments out of DVC's queue, and wait until its worker has let go of them.
+
+    In this order: a worker that is told to stop may still begin the next one in the queue.
+    """
+    tasks, _ = queue()
+    waiting = [name for name in experiments if tasks.get(name) == "Queued"]
+    if waiting:
+        dvc("queue", "remove", *waiting)
+    tasks, workers = queue()
+    running = [name for name in experiments if tasks.get(name) == "Running"]
+    if running:
+        dvc("queue", "kill", *running)
+    while running and workers:
+        time.sleep(1)
+        tasks, workers = queue()
+        running = [name for name in running if tasks.get(name) == "Running"]
+
+
+def repair(experiments: Collection[str]) -> None:
+    """Free what a killed worker left as running: DVC would wait for it for ever."""
+    tasks, workers = queue()
+    left = [name for name in experiments if tasks.get(name) == "Running"]
+    if left and not workers:
+        print(f"study: no worker is there any more for {', '.join(left)}: queued again")
+        dvc("queue", "kill", *left)
+
+
 def run(experiments: dict[str, dict[str, object]]) -> None:
-    """Queue what is not done yet, and work off the queue."""
+    """Queue what is not done yet, and work off the queue.
+
+    Raises
+    ------
+    Problem
+        Naming the experiments that failed.
+    """
+    repair(experiments)
     known = states()
-    if "running" in known.values():
-        raise Problem("expected no experiment of this folder to be running; see dvc queue status")
-    stale = [name for name in experiments if known.get(name, "success") != "success"]
-    if stale:
-        dvc("queue", "remove", *stale)
-    missing = [name for name in experiments if known.get(name) != "success"]
+    failed = [name for name in experiments if known.get(name) == "failed"]
+    if failed:
+        dvc("queue", "remove", *failed)
+    missing = [name for name in experiments if known.get(name, "failed") == "failed"]
     for name in missing:
         settings = [f"-S{key}={value}" for key, value in experiments[name].items()]
         dvc("exp", "run", "--quiet", "--queue", "--name", name, *settings)
-    print(f"study: {len(experiments) - len(missing)} of {len(experiments)} experiments are there")
-    if missing:
+    done = sum(known.get(name) == "success" for name in experiments)
+    print(f"study: {done} of {len(experiments)} experiments are there")
+    if done < len(experiments):
         dvc("exp", "run", "--run-all")
+        known = states()
+        # DVC shows for a failed experiment the metrics of the commit that it began with.
+        if failed := [name for name in experiments if known.get(name) != "success"]:
+            raise Problem(f"expected all experiments to succeed; see dvc queue logs {failed[0]}")
 
 
 def collect(experiments: dict[str, dict[str, object]]) -> pd.DataFrame:
     """The study's table, in the reader's words, from `dvc exp show`."""
     shown = pd.read_csv(StringIO(dvc("exp", "show", "--csv", capture=True))).set_index("Experiment")
-    done = shown.loc[[name for name in experiments if name in shown.index]]
+    done = shown.loc[list(experiments)]
     return pd.DataFrame(
         {
             "experimento": done.index,
@@ -126,8 +186,8 @@ def main() -> None:
     except subprocess.CalledProcessError as error:
         sys.exit(f"study: {' '.join(error.cmd[2:5])} failed; what is done is kept, run it again")
     except KeyboardInterrupt:
-        # DVC's worker would go on behind the user's back.
-        dvc("queue", "stop", "--kill")
+        print("\nstudy: stopping DVC's worker", file=sys.stderr)
+        stop(experiments)
         sys.exit("\nstudy: interrupted; what is done is kept, run it again to go on")
     table = collect(experiments)
     table.to_csv(Path("resultados/estudio.csv"), index=False, float_format="%.6f")
