@@ -20,6 +20,7 @@ from stages.common import handwriting, model_files, training
 from stages.common.errors import Problem
 from stages.common.model_files import Classifier
 
+DIGITS = 10
 SURE = 0.8
 BARS = " ▁▂▃▄▅▆▇█"
 ZOOM = 8
@@ -60,9 +61,13 @@ def predict(
 
 def load(model: Path) -> Classifier:
     try:
-        return model_files.load(model)
+        classifier = model_files.load(model)
     except (pickle.UnpicklingError, EOFError, OSError, RuntimeError, AttributeError, KeyError):
         raise Problem(f"{model}: expected a model of this project, found another file") from None
+    classes = len(list(classifier.network.parameters())[-1])  # the last layer's biases
+    if classes != DIGITS:
+        raise Problem(f"{model}: expected a model of {DIGITS} digits, found {classes} classes")
+    return classifier
 
 
 def probabilities(classifier: Classifier, image: np.ndarray) -> np.ndarray:

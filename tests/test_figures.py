@@ -83,10 +83,47 @@ def test_pictures_say_what_they_should(found, name, expected):
     assert expected <= set(texts(all_figures(found)[name]))
 
 
+def test_the_models_differ_in_colour_and_in_marker(found):
+    for looks in (figures.COLORS, figures.MARKERS):
+        assert len({looks[name] for name in NAMES}) == 2
+    for axes, name in zip(all_figures(found)["curva_loss"].axes, NAMES, strict=True):
+        assert {line.get_color() for line in axes.lines} == {figures.COLORS[name]}
+        assert {line.get_linestyle() for line in axes.lines} == {"-", "--"}
+
+
 def test_the_confusion_matrix_tells_counts_and_shares_of_rows():
     counts = np.array([[3, 1], [0, 2]])
-    said = texts(figures.confusion_matrices({"SimpleNN": counts}))
+    figure = figures.confusion_matrices({"SimpleNN": counts})
+    said = texts(figure)
     assert {"3", "75,0", "25,0", "2", "100,0", "·"} <= set(said)
+    # x is the prediction, y the truth.
+    at = {text.get_text(): tuple(np.round(text.get_position())) for text in figure.axes[0].texts}
+    assert (at["1"], at["·"], at["25,0"]) == ((1, 0), (0, 1), (1, 0))
+
+
+def test_the_losses_spread_is_that_of_the_folds():
+    rows = {"media": [0.4, 0.2], "inferior": [0.3, 0.15], "superior": [0.5, 0.3]}
+    curves = pd.concat(
+        pd.DataFrame(rows).assign(epoca=[1, 2], conjunto=split)
+        for split in ("entrenamiento", "validación")
+    )
+    (axes,) = figures.loss_curves({"SimpleNN": curves}).axes
+    for line, band in zip(axes.lines, axes.collections, strict=True):
+        np.testing.assert_allclose(line.get_ydata(), rows["media"])
+        corners = band.get_paths()[0].vertices
+        for epoch, low, high in zip((1, 2), rows["inferior"], rows["superior"], strict=True):
+            heights = corners[corners[:, 0] == epoch, 1]
+            assert (heights.min(), heights.max()) == pytest.approx((low, high))
+
+
+def test_the_means_have_the_intervals_that_are_given():
+    accuracies = {name: pd.Series([0.98, 0.97], index=[1, 2]) for name in NAMES}
+    means = dict(zip(NAMES, [(0.97, 0.96, 0.99), (0.98, 0.95, 0.985)], strict=True))
+    axes = figures.folds(accuracies, means).axes[0]
+    for container, (mean, low, high) in zip(axes.containers, means.values(), strict=True):
+        point, _, (bar,) = container.lines
+        assert point.get_xdata()[0] == pytest.approx(100 * mean)
+        assert bar.get_segments()[0][:, 0] == pytest.approx([100 * low, 100 * high])
 
 
 def test_the_folds_tell_the_difference_with_its_sign():

@@ -30,6 +30,8 @@ PROBE = """
       if (!div.querySelector("img")) seen.plots[div.id] = {
         marks: div.querySelectorAll(".role-mark path, .role-mark text").length,
         texts: [...div.querySelectorAll("svg text, svg tspan")].map((text) => text.textContent),
+        cells: new Set([...div.querySelectorAll(".role-mark.mark-rect path")]
+          .map((cell) => cell.getAttribute("d"))).size,
         overflows: div.scrollWidth > div.clientWidth,
         svg: svg ? svg.outerHTML : "",
       };
@@ -138,6 +140,8 @@ def test_page_draws_offline(repo, browser, command, tmp_path):
     for name, plot in vega.items():
         drawn = seen["plots"][Renderer.remove_special_chars(name)]
         assert drawn["marks"] >= len(plot["content"]["data"]["values"]) > 0, name
+        if name.startswith("confusion"):
+            assert drawn["cells"] == 100, f"{name}: counts drawn over each other"
         assert "NaN" not in drawn["svg"], name
         assert not drawn["overflows"], f"{name} is wider than the page"
         unreadable = [t for t in drawn["texts"] if t in ("undefined", "null") or t.endswith("…")]

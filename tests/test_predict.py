@@ -15,7 +15,7 @@ from PIL import Image
 from scipy import ndimage
 
 from stages import predict
-from stages.common import handwriting, idx, training
+from stages.common import handwriting, idx, resnet18, training
 from stages.common.errors import Problem
 from stages.common.scaling import WORKSHOP
 from stages.common.simple_nn import SimpleNN
@@ -265,7 +265,12 @@ def test_below_four_fifths_it_says_that_it_is_unsure():
 def test_what_is_no_model_gets_one_line(tmp_path):
     (tmp_path / "bad.pth").write_text("not a model")
     torch.save(torch.zeros(3), tmp_path / "tensor.pth")
-    for name in ("bad.pth", "tensor.pth", "missing.pth"):
+    letters = {
+        "architecture": "ResNet18", "arguments": {"classes": 300}, "scaling": WORKSHOP.as_dict(),
+        "state_dict": resnet18.build(classes=300).state_dict(),
+    }  # fmt: skip
+    torch.save(letters, tmp_path / "letters.pth")
+    for name in ("bad.pth", "tensor.pth", "letters.pth", "missing.pth"):
         with pytest.raises(Problem, match=f"{name}: expected a model"):
             predict.load(tmp_path / name)
     done = run("a.png", "--model", "missing.pth", cwd=tmp_path)

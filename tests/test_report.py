@@ -15,9 +15,15 @@ from stages.common.report import REFLECTION, Outcome, outcome, report
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "resultados"
 PRETRAINING = {
-    "imagenet": {"requested": "imagenet", "source": "imagenet"},
-    "glyphs": {"requested": "glyphs", "source": "glyphs", "images": 60_000, "glyph_accuracy": 0.7},
-    "none": {"requested": "none", "source": "none"},
+    "imagenet": {"requested": "imagenet", "source": "imagenet", "sha256": "ab" * 32},
+    "glyphs": {
+        "requested": "glyphs",
+        "source": "glyphs",
+        "images": 60_000,
+        "glyph_accuracy": 0.7,
+        "sha256": "cd" * 32,
+    },
+    "none": {"requested": "none", "source": "none", "sha256": "ef" * 32},
 }
 
 
@@ -88,7 +94,9 @@ def test_every_outcome_is_told_as_it_is(found, source, expected):
     }
     assert [outcome for outcome, verdict in verdicts.items() if verdict in text] == [expected]
     assert [key for key, thought in REFLECTION.items() if thought in text] == [(source, expected)]
-    assert ("letras dibujadas" in text) == (source == "glyphs")
+    assert ("letras dibujadas" in text) == ("glifos.png" in text) == (source == "glyphs")
+    assert ("¿Supera una ResNet18 sin preentrenar" in text) == (source == "none")
+    assert found.pretraining["sha256"][:8] in text
     assert ("es el control." in text.split("## Validación")[0]) == (source == "none")
 
 
@@ -96,7 +104,10 @@ def test_every_outcome_is_told_as_it_is(found, source, expected):
 def test_letters_for_want_of_imagenet_are_told(found, requested, told):
     found = replace(found, pretraining=PRETRAINING["glyphs"] | {"requested": requested})
     assert ("Los pesos de ImageNet no estaban al alcance." in report(found)) == told
-    assert tables.metrics(found)["pretraining"]["requested"] == requested
+    assert tables.metrics(found)["pretraining"] == {
+        "requested": requested, "source": "glyphs", "images": 60_000, "glyph_accuracy": 0.7,
+        "sha256": "cdcdcdcd",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -129,6 +140,27 @@ def test_the_interval_is_told_from_the_winners_side(found):
     assert interval.search(there).groups() == interval.search(back).groups()
     low, high = (float(end.replace(",", ".")) for end in interval.search(back).groups())
     assert 0 < low < 100 * np.subtract(HIGH, LOW).mean() < high
+
+
+def test_no_difference_favours_nobody(found):
+    text = report(with_accuracies(found, [0.95, 0.96, 0.97], [0.96, 0.95, 0.97]))
+    assert "0,00 puntos de accuracy, es compatible con cero" in text
+    assert "−0,00" not in text
+
+
+@pytest.mark.parametrize(
+    ("simple", "tuned", "share"),
+    [(LOW, HIGH, "los 3"), (HIGH, LOW, "ninguno de los 3"), ([0.99, 0.9, 0.9], LOW, "2 de los 3")],
+)
+def test_the_folds_that_fine_tuning_wins(found, simple, tuned, share):
+    assert f"supera a SimpleNN en {share} pliegues" in report(with_accuracies(found, simple, tuned))
+
+
+def test_intervals_end_where_the_metric_does(found):
+    wide = with_accuracies(found, [0.2, 0.9], [0.2, 0.9]).simple
+    estimate = comparison.cv_estimate(wide, "accuracy")
+    assert (estimate.low, estimate.high) == (0, 1)
+    assert 0 < comparison.cv_estimate(found.simple, "accuracy").low < 1
 
 
 def test_prose_has_decimal_commas_and_no_p_value_of_zero(found):

@@ -10,6 +10,7 @@ from stages.common import spanish
     [
         (spanish.number(-0.5, 2), "−0,50"),
         (spanish.number(1.234, 1, sign=True), "+1,2"),
+        (spanish.number(-1e-18, 2), "0,00"),
         (spanish.percent(0.97531), "97,53\u00a0%"),
         (spanish.count(5130), "5130"),
         (spanish.count(1_234_567), "1\u00a0234\u00a0567"),

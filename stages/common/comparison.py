@@ -76,8 +76,14 @@ def fold_sizes(result: Result) -> tuple[float, float]:
 
 
 def cv_estimate(result: Result, metric: str) -> Estimate:
-    """A metric's mean over the folds, with its corrected interval."""
-    return statistics.fold_mean(result.scores[metric].to_numpy(), *fold_sizes(result))
+    """A metric's mean over the folds, with its corrected interval.
+
+    The t distribution knows no bounds; of two or three folds its interval may leave what the
+    metric can be (a fraction, or a loss from 0 up), and ends there.
+    """
+    found = statistics.fold_mean(result.scores[metric].to_numpy(), *fold_sizes(result))
+    most = np.inf if metric == "log_loss" else 1.0
+    return Estimate(found.value, max(found.low, 0.0), min(found.high, most))
 
 
 def accuracy_on_test(result: Result) -> Estimate:

@@ -119,7 +119,7 @@ def glyph_sheet(letters: np.ndarray, digits: np.ndarray) -> Figure:
     letters, digits : ndarray of uint8, shape (100, 28, 28)
     """
     figure = Figure((9, 4.8))
-    titles = ("Letras dibujadas para preentrenar", "Dígitos de MNIST")
+    titles = ("Letras dibujadas", "Dígitos de MNIST")
     for axes, images, title in zip(figure.subplots(1, 2), (letters, digits), titles, strict=True):
         axes.imshow(images.reshape(10, 10, 28, 28).swapaxes(1, 2).reshape(280, 280), cmap="gray")
         axes.set_title(title)
@@ -246,12 +246,12 @@ def reliability(bins: Mapping[str, pd.DataFrame], errors: Mapping[str, float]) -
             capsize=2, label="accuracy observada, IC 95 %",
         )  # fmt: skip
         above.set(title=f"{name}: ECE = {spanish.percent(errors[name])}", xlim=(0, 1.02))
-        above.legend(loc="upper left")
         middle, width = (rows["low"] + rows["high"]) / 2, 0.9 * (rows["high"] - rows["low"])
         below.bar(middle, rows["images"], width, color=color)
         for place, images in zip(middle, rows["images"], strict=True):
-            below.text(place, 1.15 * images, images, ha="center", va="bottom", size=7.5)
-        below.set(xlabel="Confianza (%)", yscale="log", ylim=(0.7, 6 * most))
+            label = spanish.count(images)
+            below.text(place, 1.3 * images, label, rotation=90, ha="center", va="bottom", size=7.5)
+        below.set(xlabel="Confianza (%)", yscale="log", ylim=(0.7, 50 * most))
         below.yaxis.set_major_formatter(lambda images, _: spanish.count(round(images)))
         below.yaxis.set_minor_locator(mpl.ticker.NullLocator())
         below.grid(visible=False, axis="x")
@@ -259,6 +259,9 @@ def reliability(bins: Mapping[str, pd.DataFrame], errors: Mapping[str, float]) -
             axis.set_major_formatter(percent)
     grid[0][0].set_ylabel("Accuracy (%)")
     grid[1][0].set_ylabel("Imágenes\n(escala log.)")
+    # Below the panels: which corner of them is free depends on the model.
+    keys = grid[0][0].get_legend_handles_labels()
+    figure.legend(*keys, loc="outside lower center", ncols=2)
     figure.suptitle("Calibración: ¿acierta tanto como dice?")
     return figure
 

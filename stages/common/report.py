@@ -81,7 +81,7 @@ def report(found: Comparison) -> str:
 
 ## Objetivo
 
-¿Supera una red preentrenada y ajustada a una red pequeña entrenada desde cero, por cuánto y con qué seguridad? **{_verdict(found)}**
+¿Supera {_challenger(found.pretraining)} a una red pequeña entrenada desde cero, por cuánto y con qué seguridad? **{_verdict(found)}**
 
 ## Datos
 
@@ -92,9 +92,7 @@ MNIST: dígitos manuscritos, 28 × 28 píxeles en escala de grises. Se entrena y
 ## Modelos
 
 - **{simple.name}**: una red pequeña de capas densas, entrenada desde cero ({count(simple.trained_parameters)} parámetros).
-- **{tuned.name}**: una red residual con un solo canal de entrada. {_pretraining(found.pretraining)}
-
-![Letras dibujadas y dígitos de MNIST](glifos.png)
+- **{tuned.name}**: una red residual con un solo canal de entrada (pesos de partida: SHA-256 {found.pretraining["sha256"][:8]}…). {_pretraining(found.pretraining)}
 
 ## Validación cruzada
 
@@ -117,6 +115,8 @@ El fine-tuning ajusta {count(tuned.trained_parameters)} parámetros, {_ratio(tun
 ## Comparación
 
 {_fold_test(found)} {_image_test(found)}
+
+Para la prueba, cada modelo se entrenó una vez más con todas las imágenes de entrenamiento. El de mejor accuracy en validación cruzada, {NAMES[found.winner.key]}, queda en `modelos/modelo_final.pth`.
 
 | Prueba | {simple.name} | {tuned.name} |
 |---|---|---|
@@ -156,7 +156,13 @@ def _verdict(found: Comparison) -> str:
     if outcome(found) is Outcome.TIE:
         return f"Con estos datos, {worse} y {better} no se distinguen."
     points = number(100 * abs(found.difference.mean), 2)
-    return f"{better} supera a {worse} en {points} puntos de accuracy."
+    return f"{better} supera a {worse} en {points} puntos porcentuales de accuracy."
+
+
+def _challenger(facts: dict) -> str:
+    if facts["source"] == "none":
+        return "una ResNet18 sin preentrenar"
+    return "una red preentrenada y ajustada"
 
 
 def _pretraining(facts: dict) -> str:
@@ -171,7 +177,8 @@ def _pretraining(facts: dict) -> str:
         f"{instead}Se preentrenó aquí con {count(facts['images'])} letras dibujadas a partir de "
         "las tipografías de Matplotlib; en letras de otras tipografías acierta el "
         f"{percent(facts['glyph_accuracy'], 1)}. No se dibujó ningún dígito, aunque algunas "
-        "letras se parecen a uno: la O al 0, la l al 1."
+        "letras se parecen a alguno: la O al 0, la З al 3, la S al 5.\n\n"
+        "![Letras dibujadas y dígitos de MNIST](glifos.png)"
     )
 
 
@@ -244,10 +251,11 @@ def _ratio(trained: int, others: int) -> str:
 
 def _fold_wins(found: Comparison) -> str:
     first, second = (result.scores["accuracy"].to_numpy() for result in found.both)
-    return (
-        f"La red ajustada supera a {NAMES[found.simple.key]} en {int(np.sum(second > first))} de "
-        f"los {len(first)} pliegues."
+    wins, folds = int(np.sum(second > first)), len(first)
+    share = {0: f"ninguno de los {folds}", folds: f"los {folds}"}.get(
+        wins, f"{wins} de los {folds}"
     )
+    return f"La red ajustada supera a {NAMES[found.simple.key]} en {share} pliegues."
 
 
 def _fold_test(found: Comparison) -> str:
@@ -261,9 +269,10 @@ def _fold_test(found: Comparison) -> str:
     )
     points = number(100 * abs(found.difference.mean), 2)
     if outcome(found) is Outcome.TIE:
+        favour = "" if points == number(0, 2) else f" a favor de {better}"
         return (
             f"**{worse} y {better} no se distinguen.** La diferencia media en validación cruzada, "
-            f"{points} puntos de accuracy a favor de {better}, es compatible con cero ({numbers})."
+            f"{points} puntos de accuracy{favour}, es compatible con cero ({numbers})."
         )
     return (
         f"**{better} supera a {worse}.** En validación cruzada, su accuracy es {points} puntos "
@@ -275,9 +284,9 @@ def _image_test(found: Comparison) -> str:
     first, second = found.disagreement.only_first, found.disagreement.only_second
     simple, tuned = (NAMES[result.key] for result in found.both)
     numbers = (
-        f"{tuned} acierta {count(second)} que {simple} falla, y {simple} {count(first)} que "
-        f"{tuned} falla (prueba exacta de McNemar, {p_value(found.disagreement.p_value)}); ambos "
-        f"fallan {count(found.agreement['neither'])}."
+        f"de ellas, {tuned} acierta {count(second)} que {simple} falla, y {simple} {count(first)} "
+        f"que {tuned} falla (prueba exacta de McNemar, {p_value(found.disagreement.p_value)}); "
+        f"ambos fallan {count(found.agreement['neither'])}."
     )
     tie = outcome(found) is Outcome.TIE
     if found.disagreement.p_value >= SIGNIFICANT:
@@ -313,12 +322,10 @@ def _spread(found: Comparison) -> str:
 
 
 def _calibration(found: Comparison) -> str:
-    errors = {NAMES[result.key]: percent(result.test["ece"]) for result in found.both}
-    (simple, first), (tuned, second) = errors.items()
-    if first == second:
-        return f"Ambas están igual de calibradas (ECE del {first})."
-    better = min(found.both, key=lambda result: result.test["ece"])
+    first, second = (
+        f"{percent(result.test['ece'])} en {NAMES[result.key]}" for result in found.both
+    )
     return (
-        f"La mejor calibrada es {NAMES[better.key]} (ECE del {first} en {simple} y del {second} "
-        f"en {tuned})."
+        f"El error de calibración es del {first} y del {second}; no lleva intervalo, y por sí solo "
+        "no dice cuál está mejor calibrada."
     )

@@ -7,8 +7,8 @@ SPACE = "\u00a0"
 
 
 def number(value: float, decimals: int, *, sign: bool = False) -> str:
-    """Write ``-0.5`` as ``−0,50`` (two decimals); with `sign`, also the plus."""
-    text = f"{value:{'+' if sign else ''}.{decimals}f}"
+    """Write ``-0.5`` as ``−0,50`` (two decimals); with `sign`, also the plus. Zero has no minus."""
+    text = f"{value:{'+' if sign else ''}z.{decimals}f}"
     return text.replace(".", ",").replace("-", "−")
 
 
