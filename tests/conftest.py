@@ -93,8 +93,9 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             body, hold = body[: server.stop_after], server.hold
-            self.wfile.write(body)
+            # Noted before it goes out: whoever has it all may look at once.
             server.sent.append(len(body))
+            self.wfile.write(body)
             if hold:
                 self.wfile.flush()
                 hold.wait()
