@@ -190,7 +190,7 @@ def main() -> None:
         stop(experiments)
         sys.exit("\nstudy: interrupted; what is done is kept, run it again to go on")
     table = collect(experiments)
-    table.to_csv(Path("resultados/estudio.csv"), index=False, float_format="%.6f")
+    table.to_csv(Path("resultados/estudio.csv"), index=False, float_format="%.4f")
     figures.save(figures.study(table), Path("resultados/estudio.png"))
     print(table.to_string(index=False))
 
