@@ -34,7 +34,7 @@ WORKSHOP = {
 
 
 def plan(sources: list[str], subset: int, epochs: int) -> dict[str, dict[str, object]]:
-    """Params of every experiment, by its name, which tells other settings apart."""
+    """Params of every experiment, by its name, which tells subsets and epochs apart."""
     common = COMMON | {"preprocess.subset": subset, "finetune.epochs": epochs}
     grid = {
         f"{source}-{short}": {"pretrain.source": source, "finetune.trainable": trainable}
@@ -57,6 +57,7 @@ def available_sources(pretrained: Path = Path("data/pretrained")) -> list[str]:
     cache = download.torch_home() / "hub/checkpoints"
     file, digits = download.WEIGHTS_URL.fullmatch(settings.weights_url).group("file", "sha256")
     by_hand = pretrained / file
+    download.drop_corrupt(cache / file, digits)
     if (
         by_hand.exists()
         and not (cache / file).exists()
@@ -69,6 +70,13 @@ def available_sources(pretrained: Path = Path("data/pretrained")) -> list[str]:
         print(f"study: without ImageNet; {problem}")
         return ["none", "glyphs"]
     return ["none", "glyphs", "imagenet"]
+
+
+def refuse_edits() -> None:
+    """DVC knows experiments by the commit they began with, and takes edits along unseen."""
+    command = ["git", "diff", "--name-only", "HEAD", "--", "params.yaml", "dvc.yaml", "stages"]
+    if edited := subprocess.run(command, check=True, text=True, capture_output=True).stdout.split():
+        raise Problem(f"expected {', '.join(edited)} as committed, found edits; commit them first")
 
 
 def dvc(*arguments: str, capture: bool = False) -> str:
@@ -116,11 +124,21 @@ def stop(experiments: Collection[str]) -> None:
         running = [name for name in running if tasks.get(name) == "Running"]
 
 
-def repair(experiments: Collection[str]) -> None:
-    """Free what a killed worker left as running: DVC would wait for it for ever."""
+def settle(experiments: Collection[str]) -> None:
+    """Wait for a worker that an earlier call left behind, and free what it left as running.
+
+    The worker holds DVC's lock; and for a task whose worker was killed DVC would wait for ever.
+    """
     tasks, workers = queue()
+    at_work = [name for name in experiments if tasks.get(name) == "Running"]
+    if at_work and workers:
+        print(f"study: waiting for the worker of an earlier call, now at {', '.join(at_work)}")
+        print("study: Ctrl-C stops it", flush=True)
+    while workers and any(tasks.get(name) in ("Running", "Queued") for name in experiments):
+        time.sleep(5)
+        tasks, workers = queue()
     left = [name for name in experiments if tasks.get(name) == "Running"]
-    if left and not workers:
+    if left:
         print(f"study: no worker is there any more for {', '.join(left)}: queued again")
         dvc("queue", "kill", *left)
 
@@ -133,7 +151,7 @@ def run(experiments: dict[str, dict[str, object]]) -> None:
     Problem
         Naming the experiments that failed.
     """
-    repair(experiments)
+    settle(experiments)
     known = states()
     failed = [name for name in experiments if known.get(name) == "failed"]
     if failed:
@@ -180,6 +198,7 @@ def main() -> None:
     chosen = parser.parse_args()
     experiments = plan(available_sources(), chosen.subset, chosen.epochs)
     try:
+        refuse_edits()
         run(experiments)
     except Problem as problem:
         sys.exit(f"study: {problem}")
