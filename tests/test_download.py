@@ -168,6 +168,17 @@ def test_one_damaged_archive_does_not_hide_the_others(archives, placed, folders)
     with pytest.raises(Problem, match=f"put {NAMES[1]} into"):
         download(settings(), "glyphs", **folders)
     assert mnist_sources.missing(placed) == [NAMES[1]]
+    assert not (placed / f"{NAMES[1]}.gz").exists()
+
+
+def test_an_archive_that_cannot_be_read_stays_and_the_next_source_is_asked(
+    serve, archives, placed, folders
+):
+    (placed / LABELS).unlink()
+    (placed / f"{LABELS}.gz").mkdir()
+    download(settings(serve(files=archives).url), "glyphs", **folders)
+    assert mnist_sources.missing(placed) == []
+    assert (placed / f"{LABELS}.gz").exists()
 
 
 def test_without_any_source_one_line_says_what_to_put_where(serve, folders):

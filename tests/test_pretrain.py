@@ -72,6 +72,7 @@ def test_weights_of_another_network_are_refused(run, imagenet, tmp_path):
         lambda state: {"state_dict": state},
         lambda state: {key: value for key, value in state.items() if key != "conv1.weight"},
         lambda state: state | {"conv1.weight": state["conv1.weight"][:, :, :3]},
+        lambda state: state | {"conv1.weight": state["fc.bias"]},
         lambda state: list(state),
     ],
 )

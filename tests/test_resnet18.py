@@ -142,12 +142,15 @@ def test_an_interrupt_leaves_no_activations_behind(network, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_killed_process_left_is_removed(network, tmp_path):
-    frozen, _ = resnet18.cut(network, ("fc",))
+@pytest.mark.parametrize(
+    ("trainable", "limit"), [(("fc",), 0), (("fc",), 2**30), (resnet18.CHILDREN, 0)]
+)
+def test_what_a_killed_process_left_is_removed(network, tmp_path, trainable, limit):
+    frozen, _ = resnet18.cut(network, trainable)
     images, left = np.zeros((4, 28, 28), np.uint8), tmp_path / "activations-killed"
     left.mkdir()
     (tmp_path / "other").mkdir()
-    with activations.cached(frozen, images, WORKSHOP, device=CPU, folder=tmp_path, limit=0):
+    with activations.cached(frozen, images, WORKSHOP, device=CPU, folder=tmp_path, limit=limit):
         assert not left.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 

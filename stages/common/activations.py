@@ -55,6 +55,8 @@ def cached(
     Problem
         When the file would not fit on the disk.
     """
+    for left in folder.glob(f"{PREFIX}*"):  # by a process that was killed
+        shutil.rmtree(left)
     if len(frozen) == 0:
         yield images
         return
@@ -67,8 +69,6 @@ def cached(
         yield _fill(np.empty(shape, np.float32), chain([first], parts))
         return
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(f"{PREFIX}*"):  # by a process that was killed
-        shutil.rmtree(left)
     # Looked at before: a memory map that finds the disk full kills the process.
     if size > (free := shutil.disk_usage(folder).free):
         raise Problem(

@@ -41,7 +41,7 @@ def keys(stage: Callable) -> dict[str, tuple[str, object]]:
 def main(stage: Callable) -> None:
     """Run `stage` as the program ``python -m stages.NAME``.
 
-    Exits with 1 after a `Problem`, or a file that cannot be read or written, told in one line,
+    Exits with 1 after a `Problem`, or a file that cannot be opened, told in one line,
     and with 130 after Ctrl-C or SIGTERM, so that both clean up.
     """
     description = sys.modules[stage.__module__].__doc__

@@ -260,8 +260,12 @@ def reliability(bins: Mapping[str, pd.DataFrame], errors: Mapping[str, float]) -
     grid[0][0].set_ylabel("Accuracy (%)")
     grid[1][0].set_ylabel("Imágenes\n(escala log.)")
     # Below the panels: which corner of them is free depends on the model.
-    keys = grid[0][0].get_legend_handles_labels()
-    figure.legend(*keys, loc="outside lower center", ncols=2)
+    keys, labels = zip(*(axes.get_legend_handles_labels() for axes in grid[0]), strict=True)
+    figure.legend(
+        [keys[0][0], tuple(points for _, points in keys)], labels[0],
+        loc="outside lower center", ncols=2, handlelength=4,
+        handler_map={tuple: mpl.legend_handler.HandlerTuple(ndivide=None)},
+    )  # fmt: skip
     figure.suptitle("Calibración: ¿acierta tanto como dice?")
     return figure
 

@@ -98,7 +98,11 @@ def put(raw: Path, source: str, served: Served) -> None:
 def by_hand(archive: Path, _names: Iterable[str]) -> Served:
     """The file in the .gz `archive`, which the user put in place; a wrong one is removed."""
     try:
-        data = _unpacked(archive, str(archive))
+        packed = archive.read_bytes()
+    except OSError as error:
+        raise Problem(f"{archive}: {error.strerror}") from None
+    try:
+        data = _unpacked(packed, str(archive))
         _check(str(archive), data, SHA256[archive.stem])
     except Problem as problem:
         archive.unlink()
@@ -113,7 +117,7 @@ def mirror(url: str, names: Iterable[str], timeout: int) -> Served:
             archive = Path(folder, f"{name}.gz")
             address = url + archive.name
             fetch.fetch(address, archive, expected="", timeout=timeout)
-            yield name, _unpacked(archive, address)
+            yield name, _unpacked(archive.read_bytes(), address)
 
 
 def package_index(names: Iterable[str]) -> Served:
@@ -178,9 +182,9 @@ def unpickle(file: BinaryIO) -> Any:
     return _ArraysOnly(file, encoding="latin-1").load()
 
 
-def _unpacked(archive: Path, origin: str) -> bytes:
+def _unpacked(packed: bytes, origin: str) -> bytes:
     try:
-        return gzip.decompress(archive.read_bytes())
+        return gzip.decompress(packed)
     except (OSError, EOFError, zlib.error) as error:
         raise Problem(f"{origin}: expected a whole .gz file, found: {error}") from None
 

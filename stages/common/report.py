@@ -252,10 +252,9 @@ def _ratio(trained: int, others: int) -> str:
 def _fold_wins(found: Comparison) -> str:
     first, second = (result.scores["accuracy"].to_numpy() for result in found.both)
     wins, folds = int(np.sum(second > first)), len(first)
-    share = {0: f"ninguno de los {folds}", folds: f"los {folds}"}.get(
-        wins, f"{wins} de los {folds}"
-    )
-    return f"La red ajustada supera a {NAMES[found.simple.key]} en {share} pliegues."
+    beats = f"supera a {NAMES[found.simple.key]} en"
+    told = {0: f"no {beats} ninguno de los {folds}", folds: f"{beats} los {folds}"}
+    return f"La red ajustada {told.get(wins, f'{beats} {wins} de los {folds}')} pliegues."
 
 
 def _fold_test(found: Comparison) -> str:

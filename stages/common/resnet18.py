@@ -56,7 +56,7 @@ def from_rgb(path: Path) -> nn.Sequential:
         state = torch.load(path, weights_only=True, map_location="cpu")
         network = build(classes=len(state["fc.bias"]))
         load(network, sum_rgb(state), new=())
-    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, TypeError, AttributeError):
+    except (pickle.UnpicklingError, EOFError, RuntimeError, LookupError, TypeError, AttributeError):
         raise Problem(f"{path}: expected the state dict of an RGB ResNet-18") from None
     return network
 

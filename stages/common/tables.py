@@ -23,8 +23,8 @@ def comparison_table(found: Comparison) -> pd.DataFrame:
 def metrics(found: Comparison) -> dict[str, dict]:
     """The content of ``metrics.json``: few numbers, with names that fit beside their values.
 
-    Four decimals, as in the table, and p values with two digits: two branches, compared by
-    ``dvc metrics diff``, fit on 80 columns.
+    Four decimals, as in the table, and p values with two digits: two branches with the same
+    winner, compared by ``dvc metrics diff``, fit on 80 columns.
     """
     return {
         **{result.key: _model(result) for result in found.both},
@@ -41,9 +41,8 @@ def metrics(found: Comparison) -> dict[str, dict]:
         "pretraining": {
             key: _short(value) if isinstance(value, float) else value
             for key, value in found.pretraining.items()
-            if "sha256" not in key
-        }
-        | {"sha256": found.pretraining["sha256"][:8]},
+            if "sha256" not in key  # the report has it; it is too wide for a terminal
+        },
     }
 
 
