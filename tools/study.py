@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Collection
 from io import StringIO
 from pathlib import Path
@@ -97,12 +98,18 @@ def states() -> dict[str, str]:
     return found
 
 
-def queue() -> tuple[dict[str, str], int]:
-    """The state of each task in DVC's queue, by name, and how many workers are there."""
-    *tasks, workers = dvc("queue", "status", capture=True).splitlines()
+def queue(experiments: Collection[str]) -> tuple[dict[str, list[str]], int]:
+    """The experiments' tasks in DVC's queue, by state, and how many workers are there.
+
+    Tasks are given by their revision: those of other commits have the same names.
+    """
+    *lines, workers = dvc("queue", "status", capture=True).splitlines()
     active, idle = re.fullmatch(r"Worker status: (\d+) active, (\d+) idle", workers).groups()
-    cells = [line.split() for line in tasks if line]
-    return {cell[1]: cell[-1] for cell in cells[1:]}, int(active) + int(idle)
+    tasks = defaultdict(list)
+    for cells in filter(None, map(str.split, lines)):
+        if cells[1] in experiments:
+            tasks[cells[-1]].append(cells[0])
+    return tasks, int(active) + int(idle)
 
 
 def stop(experiments: Collection[str]) -> None:
@@ -110,18 +117,15 @@ def stop(experiments: Collection[str]) -> None:
 
     In this order: a worker that is told to stop may still begin the next one in the queue.
     """
-    tasks, _ = queue()
-    waiting = [name for name in experiments if tasks.get(name) == "Queued"]
-    if waiting:
-        dvc("queue", "remove", *waiting)
-    tasks, workers = queue()
-    running = [name for name in experiments if tasks.get(name) == "Running"]
-    if running:
-        dvc("queue", "kill", *running)
-    while running and workers:
+    tasks, _ = queue(experiments)
+    if tasks["Queued"]:
+        dvc("queue", "remove", *tasks["Queued"])
+    tasks, workers = queue(experiments)
+    if tasks["Running"]:
+        dvc("queue", "kill", *tasks["Running"])
+    while tasks["Running"] and workers:
         time.sleep(1)
-        tasks, workers = queue()
-        running = [name for name in running if tasks.get(name) == "Running"]
+        tasks, workers = queue(experiments)
 
 
 def settle(experiments: Collection[str]) -> None:
@@ -129,18 +133,15 @@ def settle(experiments: Collection[str]) -> None:
 
     The worker holds DVC's lock; and for a task whose worker was killed DVC would wait for ever.
     """
-    tasks, workers = queue()
-    at_work = [name for name in experiments if tasks.get(name) == "Running"]
-    if at_work and workers:
-        print(f"study: waiting for the worker of an earlier call, now at {', '.join(at_work)}")
-        print("study: Ctrl-C stops it", flush=True)
-    while workers and any(tasks.get(name) in ("Running", "Queued") for name in experiments):
+    tasks, workers = queue(experiments)
+    if tasks["Running"] and workers:
+        print("study: waiting for the worker of an earlier call; Ctrl-C stops it", flush=True)
+    while workers and (tasks["Running"] or tasks["Queued"]):
         time.sleep(5)
-        tasks, workers = queue()
-    left = [name for name in experiments if tasks.get(name) == "Running"]
-    if left:
-        print(f"study: no worker is there any more for {', '.join(left)}: queued again")
-        dvc("queue", "kill", *left)
+        tasks, workers = queue(experiments)
+    if tasks["Running"]:
+        print("study: one experiment was left without its worker: it is queued again")
+        dvc("queue", "kill", *tasks["Running"])
 
 
 def run(experiments: dict[str, dict[str, object]]) -> None:
@@ -153,8 +154,7 @@ def run(experiments: dict[str, dict[str, object]]) -> None:
     """
     settle(experiments)
     known = states()
-    failed = [name for name in experiments if known.get(name) == "failed"]
-    if failed:
+    if failed := queue(experiments)[0]["Failed"]:
         dvc("queue", "remove", *failed)
     missing = [name for name in experiments if known.get(name, "failed") == "failed"]
     for name in missing:
