@@ -13,6 +13,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Collection
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 
@@ -117,13 +118,16 @@ def stop(experiments: Collection[str]) -> None:
 
     In this order: a worker that is told to stop may still begin the next one in the queue.
     """
-    tasks, _ = queue(experiments)
-    if tasks["Queued"]:
-        dvc("queue", "remove", *tasks["Queued"])
+    killed: set[str] = set()
     tasks, workers = queue(experiments)
-    if tasks["Running"]:
-        dvc("queue", "kill", *tasks["Running"])
-    while tasks["Running"] and workers:
+    while tasks["Queued"] or (tasks["Running"] and workers):
+        # Either fails where a task began or ended since: then the next look finds it elsewhere.
+        with suppress(subprocess.CalledProcessError):
+            if tasks["Queued"]:
+                dvc("queue", "remove", *tasks["Queued"])
+            elif alive := set(tasks["Running"]) - killed:
+                killed |= alive
+                dvc("queue", "kill", *alive)
         time.sleep(1)
         tasks, workers = queue(experiments)
 
