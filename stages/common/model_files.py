@@ -1,5 +1,6 @@
 """Model files: what `torch.load(..., weights_only=True)` gives back, made into a network."""
 
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from stages.common.scaling import Scaling
 from stages.common.simple_nn import SimpleNN
 
 ARCHITECTURES = {"SimpleNN": SimpleNN, "ResNet18": resnet18.build}
+# In how many ways PyTorch, and what it finds in a file, can say so.
+NOT_A_MODEL = (
+    pickle.UnpicklingError, OSError, EOFError, RuntimeError, LookupError, TypeError, AttributeError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,15 +34,15 @@ def load(path: Path) -> Classifier:
     Raises
     ------
     Problem
-        When the file is missing or holds another kind of model.
+        When the file is missing or holds something else.
     """
     try:
         saved = torch.load(path, weights_only=True, map_location="cpu")
+        name = saved["architecture"]
+        network = ARCHITECTURES[name](**saved["arguments"])
+        network.load_state_dict(saved["state_dict"])
+        return Classifier(name, network, Scaling(**saved["scaling"]))
     except FileNotFoundError:
         raise Problem(f"{path}: expected a model, found nothing; make it with: dvc repro") from None
-    name = saved.get("architecture")
-    if name not in ARCHITECTURES:
-        raise Problem(f"{path}: expected a model of {', '.join(ARCHITECTURES)}, found {name}")
-    network = ARCHITECTURES[name](**saved["arguments"])
-    network.load_state_dict(saved["state_dict"])
-    return Classifier(name, network, Scaling(**saved["scaling"]))
+    except NOT_A_MODEL:
+        raise Problem(f"{path}: expected a model of this project, found another file") from None
