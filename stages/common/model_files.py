@@ -15,7 +15,8 @@ from stages.common.simple_nn import SimpleNN
 ARCHITECTURES = {"SimpleNN": SimpleNN, "ResNet18": resnet18.build}
 # In how many ways PyTorch, and what it finds in a file, can say so.
 NOT_A_MODEL = (
-    pickle.UnpicklingError, OSError, EOFError, RuntimeError, LookupError, TypeError, AttributeError,
+    pickle.UnpicklingError, OSError, EOFError, RuntimeError, LookupError, TypeError, ValueError,
+    AttributeError,
 )  # fmt: skip
 
 
@@ -37,7 +38,7 @@ def load(path: Path) -> Classifier:
         When the file is missing or holds something else.
     """
     try:
-        saved = torch.load(path, weights_only=True, map_location="cpu")
+        saved = dict(torch.load(path, weights_only=True, map_location="cpu"))
         name = saved["architecture"]
         network = ARCHITECTURES[name](**saved["arguments"])
         network.load_state_dict(saved["state_dict"])
