@@ -15,8 +15,11 @@ import numpy as np
 import torch
 
 from stages import finetune
-from stages.common import dataset, params, resnet18, training
-from stages.common.scaling import Scaling
+from taller.data import dataset
+from taller.models import resnet18
+from taller.models.scaling import Scaling
+from taller.program import params
+from taller.training import engine
 
 CPU = torch.device("cpu")
 
@@ -25,10 +28,10 @@ def one_pass(images: torch.Tensor, scaling: Scaling, threads: int) -> float:
     """Seconds that the whole network takes over all images, in evaluation mode."""
     network = resnet18.build().to(memory_format=torch.channels_last)
     rows = torch.arange(len(images))
-    with training.threads(threads):
+    with engine.threads(threads):
         start = time.perf_counter()
-        training.predict(
-            network, training.batches(images, rows, rows, 250, device=CPU, prepare=scaling)
+        engine.predict(
+            network, engine.batches(images, rows, rows, 250, device=CPU, prepare=scaling)
         )
         return time.perf_counter() - start
 

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.common import cli, comparison, figures, files, results, tables
-from stages.common.comparison import Comparison
-from stages.common.report import report
+from taller.program import cli, files
+from taller.report import figures, tables
+from taller.report.report import report
+from taller.scores import comparison, results
+from taller.scores.comparison import Comparison
 
 
 def compare(

@@ -12,9 +12,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from stages.common import cli, fetch, files, mnist_sources, params
-from stages.common.errors import Problem
-from stages.common.params import Source
+from taller.data import fetch, mnist
+from taller.program import cli, files, params
+from taller.program.errors import Problem
+from taller.program.params import Source
 
 # As PyTorch names its weights: the digits are the beginning of the file's SHA-256.
 WEIGHTS_URL = re.compile(r"https?://.+/(?P<file>[\w.-]+-(?P<sha256>[0-9a-f]{8,64})\.pth)")
@@ -44,7 +45,7 @@ def download(
     raw: Path = Path("data/MNIST/raw"),
     pretrained: Path = Path("data/pretrained"),
 ) -> None:
-    mnist_sources.get(raw, params.mnist_mirrors, params.timeout)
+    mnist.get(raw, params.mnist_mirrors, params.timeout)
     requested, weights = source in ("imagenet", "auto"), None
     if requested:
         try:

@@ -12,10 +12,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from stages.common import cli, confidence, dataset, files, metrics, model_files, training
-from stages.common.model_files import Classifier
-from stages.common.params import Device, Threads
-from stages.common.progress import bar
+from taller.data import dataset
+from taller.models import store
+from taller.models.store import Classifier
+from taller.program import cli, files
+from taller.program.params import Device, Threads
+from taller.program.progress import bar
+from taller.scores import confidence, metrics
+from taller.training import engine
 
 BATCH = 250
 ERRORS = 12  # kept of each model, for the picture
@@ -31,9 +35,9 @@ def evaluate(
     images, labels = dataset.load(test)
     right = {}
     for name in ("simple_nn", "resnet18"):
-        classifier = model_files.load(models / f"{name}.pth")
-        with training.threads(threads):
-            log_probabilities = predict(classifier, images, training.choose_device(device))
+        classifier = store.load(models / f"{name}.pth")
+        with engine.threads(threads):
+            log_probabilities = predict(classifier, images, engine.choose_device(device))
         scores = measure(results / name, images, labels, log_probabilities)
         right[name] = log_probabilities.argmax(axis=1) == labels
         print(f"{classifier.name}: test accuracy {scores['accuracy']:.4f}")
@@ -89,10 +93,10 @@ def predict(classifier: Classifier, images: np.ndarray, device: torch.device) ->
     with bar(len(images), classifier.name, "image") as shown:
         chunks = []
         for chunk in rows.split(BATCH):
-            data = training.batches(
+            data = engine.batches(
                 inputs, rows, chunk, BATCH, device=device, prepare=classifier.scaling
             )
-            chunks.append(training.predict(network, data)[0])
+            chunks.append(engine.predict(network, data)[0])
             shown.update(len(chunk))
     return torch.cat(chunks).double().log_softmax(1).float().numpy()
 

@@ -12,11 +12,14 @@ import numpy as np
 import torch
 from pydantic import BeforeValidator, Field
 
-from stages.common import activations, cli, dataset, params, resnet18, training
-from stages.common.cross_validation import cross_validate
-from stages.common.params import Device, Seed, Threads
-from stages.common.scaling import Scaling
-from stages.common.training import Recipe, choose_device, identity
+from taller.data import dataset
+from taller.models import resnet18
+from taller.models.scaling import Scaling
+from taller.program import cli, params
+from taller.program.params import Device, Seed, Threads
+from taller.training import activations, engine
+from taller.training.cross_validation import cross_validate
+from taller.training.engine import Recipe, choose_device, identity
 
 # Activations beyond this many bytes are kept in a file rather than in memory.
 MEMORY_LIMIT = 256 * 2**20
@@ -70,7 +73,7 @@ def finetune(
         return torch.optim.AdamW(groups, weight_decay=params.weight_decay, fused=True)
 
     with (
-        training.threads(threads),
+        engine.threads(threads),
         activations.cached(
             frozen, images, scaling, device=place, folder=cache, limit=MEMORY_LIMIT
         ) as inputs,

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from stages.common import cli, dataset, params
-from stages.common.cross_validation import cross_validate
-from stages.common.params import Device, Seed
-from stages.common.scaling import WORKSHOP
-from stages.common.simple_nn import SimpleNN
-from stages.common.training import Recipe, choose_device
+from taller.data import dataset
+from taller.models.scaling import WORKSHOP
+from taller.models.simple_nn import SimpleNN
+from taller.program import cli, params
+from taller.program.params import Device, Seed
+from taller.training.cross_validation import cross_validate
+from taller.training.engine import Recipe, choose_device
 
 
 class Params(params.Section):

@@ -11,9 +11,11 @@ from pydantic import Field
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import resample
 
-from stages.common import cli, dataset, figures, files, idx, params
-from stages.common.errors import Problem
-from stages.common.params import Seed
+from taller.data import dataset, idx
+from taller.program import cli, files, params
+from taller.program.errors import Problem
+from taller.program.params import Seed
+from taller.report import figures
 
 CLASSES = 10
 SIZES = {"train": 60_000, "t10k": 10_000}

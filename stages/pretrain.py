@@ -13,12 +13,15 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from stages.common import cli, files, glyphs, params, resnet18, training
-from stages.common.errors import Problem
-from stages.common.params import Device, Seed, Source, Threads
-from stages.common.progress import bar
-from stages.common.scaling import Scaling
-from stages.common.training import Batch, Recipe, choose_device
+from taller.data import glyphs
+from taller.models import resnet18
+from taller.models.scaling import Scaling
+from taller.program import cli, files, params
+from taller.program.errors import Problem
+from taller.program.params import Device, Seed, Source, Threads
+from taller.program.progress import bar
+from taller.training import engine
+from taller.training.engine import Batch, Recipe, choose_device
 
 # Black stays 0: the zeros that convolutions pad with then look like more of the empty page.
 GLYPHS = Scaling(mean=0.0, std=1.0)
@@ -59,7 +62,7 @@ def pretrain(
         network, scaling = resnet18.from_rgb(pretrained / imagenet["file"]), IMAGENET
         facts |= {"weights_sha256": imagenet["sha256"]}
     elif source == "glyphs":
-        with training.threads(threads):
+        with engine.threads(threads):
             network, accuracy = train_on_glyphs(params, seed, choose_device(device))
         scaling = GLYPHS
         facts |= {"images": params.images, "glyph_accuracy": accuracy}
@@ -89,11 +92,11 @@ def train_on_glyphs(params: Params, seed: int, device: torch.device) -> tuple[nn
     shapes = glyphs.shapes(paths, letters)
     paths, classes = paths.to(device), shapes[letters].to(device)
     pen = torch.Generator(device).manual_seed(seed)
-    steps = len(training.split(torch.arange(params.images), params.batch_size))
+    steps = len(engine.split(torch.arange(params.images), params.batch_size))
 
     def written(paths: Tensor, classes: Tensor, count: int, label: str) -> Iterator[Batch]:
         with bar(count, label, "letter") as shown:
-            for part in training.split(torch.arange(count), params.batch_size):
+            for part in engine.split(torch.arange(count), params.batch_size):
                 images, labels = glyphs.draw(paths, classes, len(part), pen)
                 yield GLYPHS(images), labels
                 shown.update(len(labels))
@@ -114,7 +117,7 @@ def train_on_glyphs(params: Params, seed: int, device: torch.device) -> tuple[nn
         schedule="one_cycle",
         label_smoothing=params.label_smoothing,
     )
-    fit = training.fit(
+    fit = engine.fit(
         recipe,
         lambda: written(paths, classes, params.images, "letters"),
         steps,
@@ -124,7 +127,7 @@ def train_on_glyphs(params: Params, seed: int, device: torch.device) -> tuple[nn
     paths, letters = glyphs.trace(glyphs.HELD_OUT_FONTS)
     known = shapes[letters] >= 0
     paths, classes = paths[known].to(device), shapes[letters[known]].to(device)
-    held_out, _ = training.evaluate(fit.model, written(paths, classes, HELD_OUT, "other fonts"))
+    held_out, _ = engine.evaluate(fit.model, written(paths, classes, HELD_OUT, "other fonts"))
     return fit.model, held_out.accuracy
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.common import files, mnist_sources, params
 from stages.download import Params
+from taller.data import mnist
+from taller.program import files, params
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,12 +32,12 @@ def mnist_raw() -> Path:
     pipeline = ROOT / "data/MNIST/raw"
     if all(
         (pipeline / name).exists() and files.sha256(pipeline / name) == expected
-        for name, expected in mnist_sources.SHA256.items()
+        for name, expected in mnist.SHA256.items()
     ):
         return pipeline
     cache = ROOT / ".cache/tests/mnist"
     download = params.read("download", Params, ROOT / "params.yaml")
-    mnist_sources.get(cache, download.mnist_mirrors, download.timeout)
+    mnist.get(cache, download.mnist_mirrors, download.timeout)
     return cache
 
 

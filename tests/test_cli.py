@@ -16,10 +16,10 @@ SECONDS = 60  # for what takes two or three
 ENDLESS = """
 import os
 import numpy as np, torch
-from stages.common import cli
-from stages.common.cross_validation import cross_validate
-from stages.common.simple_nn import SimpleNN
-from stages.common.training import Recipe
+from taller.program import cli
+from taller.training.cross_validation import cross_validate
+from taller.models.simple_nn import SimpleNN
+from taller.training.engine import Recipe
 
 def model():
     os.write(1, b"at work\\n")

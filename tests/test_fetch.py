@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.common import fetch, files, progress
-from stages.common.errors import Problem
+from taller.data import fetch
+from taller.program import files, progress
+from taller.program.errors import Problem
 
 ROOT = Path(__file__).parents[1]
 # Longer than a chunk, so that a part of it reaches the disk.
@@ -208,7 +209,8 @@ def test_ctrl_c_keeps_what_has_come_for_the_next_time(serve, file):
     url, part = server.url + "file.bin", file.with_name("file.bin.part")
     code = f"""
 from pathlib import Path
-from stages.common import cli, fetch, files
+from taller.data import fetch
+from taller.program import cli, files
 def download(): fetch.fetch({url!r}, Path({str(file)!r}), {SHA256!r}, timeout=60)
 cli.main(download)
 """

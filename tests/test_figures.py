@@ -10,7 +10,8 @@ import yaml
 from matplotlib.text import Text
 from PIL import Image
 
-from stages.common import comparison, figures, results
+from taller.report import figures
+from taller.scores import comparison, results
 
 ROOT = Path(__file__).parents[1]
 ENGLISH = re.compile(

@@ -9,10 +9,12 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from stages import finetune as stage
-from stages.common import dataset, files, idx, model_files, resnet18
-from stages.common.errors import Problem
 from stages.pretrain import Params as Pretrain
 from stages.pretrain import pretrain
+from taller.data import dataset, idx
+from taller.models import resnet18, store
+from taller.program import files
+from taller.program.errors import Problem
 
 PARAMS = {
     "trainable": ["fc"], "stem": "sum_rgb", "image_size": 28, "learning_rate": 0.01,
@@ -158,7 +160,7 @@ def test_activations_that_do_not_fit_on_the_disk_are_one_line(folder, monkeypatc
 
 def test_the_model_file_says_how_its_images_are_scaled(folder):
     run(folder, image_size=32)
-    classifier = model_files.load(folder / "model.pth")
+    classifier = store.load(folder / "model.pth")
     assert classifier.scaling.size == 32
     images = torch.zeros(3, 28, 28, dtype=torch.uint8)
     assert classifier.network.eval()(classifier.scaling(images)).shape == (3, 10)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from stages.common import idx
-from stages.common.errors import Problem
+from taller.data import idx
+from taller.program.errors import Problem
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 HEADER = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from stages.common import metrics
+from taller.scores import metrics
 
 
 @pytest.fixture(params=range(4))

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.common import params
-from stages.common.errors import Problem
 from stages.download import Params as Download
 from stages.finetune import Params as Finetune
 from stages.kfold_train import Params as KfoldTrain
 from stages.preprocess import Params as Preprocess
 from stages.pretrain import Params as Pretrain
+from taller.program import params
+from taller.program.errors import Problem
 
 ROOT = Path(__file__).parents[1]
 GOOD = yaml.load((ROOT / "params.yaml").read_text(), params._Yaml12Loader)

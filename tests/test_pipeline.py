@@ -14,8 +14,8 @@ import pytest
 import torch
 import yaml
 
-from stages.common import model_files
-from stages.common.errors import Problem
+from taller.models import store
+from taller.program.errors import Problem
 from tools import study
 
 ROOT = Path(__file__).parents[1]
@@ -195,7 +195,7 @@ def test_the_winner_by_cross_validation_is_the_final_model(project):
 def test_models_load_as_weights_only(project, name):
     saved = torch.load(project.folder / f"modelos/{name}.pth", weights_only=True)
     assert {"architecture", "arguments", "state_dict", "scaling"} == saved.keys()
-    model_files.load(project.folder / f"modelos/{name}.pth")
+    store.load(project.folder / f"modelos/{name}.pth")
 
 
 def test_the_same_inputs_give_the_same_bytes(project):

@@ -14,11 +14,13 @@ from drawings import DRAWINGS, Drawing, black_on_white, flat, ink, noise, painte
 from PIL import Image
 from scipy import ndimage
 
-from stages import predict
-from stages.common import handwriting, idx, resnet18, training
-from stages.common.errors import Problem
-from stages.common.scaling import WORKSHOP
-from stages.common.simple_nn import SimpleNN
+from taller.data import idx
+from taller.models import resnet18
+from taller.models.scaling import WORKSHOP
+from taller.models.simple_nn import SimpleNN
+from taller.program.errors import Problem
+from taller.training import engine
+from tools import handwriting, predict
 
 ROOT = Path(__file__).parents[1]
 FINAL = ROOT / "modelos/modelo_final.pth"
@@ -29,7 +31,7 @@ def small_model(mnist_raw, tmp_path_factory) -> Path:
     """A SimpleNN after four epochs on 20,000 images, in a file like the pipeline's."""
     images = torch.from_numpy(idx.read(mnist_raw / "train-images-idx3-ubyte")[:20_000])
     labels = torch.from_numpy(idx.read(mnist_raw / "train-labels-idx1-ubyte")[:20_000]).long()
-    recipe = training.Recipe(
+    recipe = engine.Recipe(
         make_model=SimpleNN,
         make_optimizer=lambda network: torch.optim.Adam(network.parameters(), 3e-3),
         epochs=4, batch_size=128, schedule="one_cycle", prepare=WORKSHOP,
@@ -37,12 +39,12 @@ def small_model(mnist_raw, tmp_path_factory) -> Path:
     cpu, rows, order = torch.device("cpu"), torch.arange(20_000), torch.Generator().manual_seed(0)
 
     def epoch():
-        return training.batches(
+        return engine.batches(
             images, labels, rows, 128, device=cpu, prepare=WORKSHOP, generator=order
         )
 
-    with training.threads(1):
-        fit = training.fit(recipe, epoch, 157, seed=0, device=cpu)
+    with engine.threads(1):
+        fit = engine.fit(recipe, epoch, 157, seed=0, device=cpu)
     path = tmp_path_factory.mktemp("models") / "small.pth"
     torch.save(
         {
@@ -81,7 +83,7 @@ def drawing(size=(200, 200), box=(0.3, 0.25, 0.4, 0.5), pen=10.0, digit=5) -> Im
 
 def run(*arguments, cwd: Path = ROOT) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "stages.predict", *map(str, arguments)],
+        [sys.executable, "-m", "tools.predict", *map(str, arguments)],
         cwd=cwd, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
     )  # fmt: skip
 

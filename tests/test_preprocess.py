@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from stages.common import dataset, idx
-from stages.common.errors import Problem
 from stages.preprocess import (
     Params,
     preprocess,
@@ -16,6 +14,8 @@ from stages.preprocess import (
     stratified_folds,
     stratified_subset,
 )
+from taller.data import dataset, idx
+from taller.program.errors import Problem
 
 
 @pytest.fixture(scope="module")

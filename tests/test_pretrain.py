@@ -7,9 +7,10 @@ import pytest
 import torch
 from torchvision.models import resnet18 as torchvision_resnet18
 
-from stages.common import files, glyphs
-from stages.common.errors import Problem
 from stages.pretrain import Params, pretrain
+from taller.data import glyphs
+from taller.program import files
+from taller.program.errors import Problem
 
 PARAMS = {
     "images": 4000, "batch_size": 128, "learning_rate": 0.05, "weight_decay": 0.0005,
@@ -121,7 +122,7 @@ def test_just_as_many_letters_are_drawn_as_it_says(run, monkeypatch):
 def test_none_is_random_weights_of_the_seed(run):
     base, facts = run("none", {"available": True})
     torch.manual_seed(1)
-    from stages.common import resnet18
+    from taller.models import resnet18
 
     expected = resnet18.build().state_dict()
     assert facts["source"] == "none" and "glyph_accuracy" not in facts

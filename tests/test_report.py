@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.common import comparison, files, tables
-from stages.common.report import REFLECTION, Outcome, outcome, report
+from taller.program import files
+from taller.report import tables
+from taller.report.report import REFLECTION, Outcome, outcome, report
+from taller.scores import comparison
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "resultados"

@@ -6,10 +6,11 @@ import torch
 from torch.nn.functional import cross_entropy
 from torchvision.models import resnet18 as torchvision_resnet18
 
-from stages.common import activations, resnet18, training
-from stages.common.errors import Problem
-from stages.common.scaling import WORKSHOP
-from stages.common.training import Recipe
+from taller.models import resnet18
+from taller.models.scaling import WORKSHOP
+from taller.program.errors import Problem
+from taller.training import activations, engine
+from taller.training.engine import Recipe
 
 CPU = torch.device("cpu")
 
@@ -109,9 +110,9 @@ def test_training_on_kept_activations_is_training_with_the_frozen_layers(
     assert not list(tmp_path.iterdir())
     recipe = Recipe(fresh, sgd, epochs=3, batch_size=32)
     rows = torch.arange(96)
-    found = training.fit(
+    found = engine.fit(
         recipe,
-        lambda: training.batches(kept, labels, rows, 32, device=CPU, prepare=training.identity),
+        lambda: engine.batches(kept, labels, rows, 32, device=CPU, prepare=engine.identity),
         steps=3, seed=0, device=CPU,
     ).model  # fmt: skip
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torchvision import transforms
 
-from stages.common import idx
-from stages.common.scaling import WORKSHOP, Scaling
+from taller.data import idx
+from taller.models.scaling import WORKSHOP, Scaling
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from stages.common.simple_nn import SimpleNN
+from taller.models.simple_nn import SimpleNN
 
 
 def workshop_network() -> nn.Module:

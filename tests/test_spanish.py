@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.common import spanish
+from taller.report import spanish
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from stages.common.statistics import corrected_paired_t, exact_mcnemar, fold_mean, wilson
+from taller.scores.statistics import corrected_paired_t, exact_mcnemar, fold_mean, wilson
 
 FIRST = np.array([0.971, 0.969, 0.974, 0.968, 0.972])
 SECOND = np.array([0.980, 0.976, 0.979, 0.981, 0.977])

@@ -8,7 +8,8 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from stages.common import figures, params
+from taller.program import params
+from taller.report import figures
 from tools import study
 
 ROOT = Path(__file__).parents[1]

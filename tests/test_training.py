@@ -6,11 +6,11 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from stages.common import training
-from stages.common.cross_validation import cross_validate
-from stages.common.scaling import WORKSHOP
-from stages.common.simple_nn import SimpleNN
-from stages.common.training import Recipe
+from taller.models.scaling import WORKSHOP
+from taller.models.simple_nn import SimpleNN
+from taller.training import engine
+from taller.training.cross_validation import cross_validate
+from taller.training.engine import Recipe
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,7 @@ def recipe(**changes) -> Recipe:
 @pytest.fixture(scope="module")
 def digits(mnist_raw):
     """600 real images, labels, and three folds."""
-    from stages.common import idx
+    from taller.data import idx
 
     images = idx.read(mnist_raw / "train-images-idx3-ubyte")[:600]
     labels = idx.read(mnist_raw / "train-labels-idx1-ubyte")[:600].astype(np.int64)
@@ -39,9 +39,9 @@ def test_fit_is_the_workshops_loop(digits):
     rows = torch.arange(600)
 
     def batches():
-        return training.batches(images, labels, rows, 64, device=CPU, prepare=WORKSHOP)
+        return engine.batches(images, labels, rows, 64, device=CPU, prepare=WORKSHOP)
 
-    found = training.fit(recipe(), batches, steps=10, seed=3, device=CPU, validation=batches)
+    found = engine.fit(recipe(), batches, steps=10, seed=3, device=CPU, validation=batches)
 
     torch.manual_seed(3)
     network = SimpleNN()
@@ -74,8 +74,8 @@ def test_every_image_is_in_one_batch_and_no_batch_has_a_single_one(size):
     shuffle = torch.Generator().manual_seed(0)
     parts = [
         batch
-        for _, batch in training.batches(
-            labels, labels, labels, size, device=CPU, prepare=training.identity, generator=shuffle
+        for _, batch in engine.batches(
+            labels, labels, labels, size, device=CPU, prepare=engine.identity, generator=shuffle
         )
     ]
     assert sorted(torch.cat(parts).tolist()) == list(range(22))
@@ -94,9 +94,9 @@ def test_one_cycle_rises_to_the_rate_and_falls():
     settings = Recipe(
         SimpleNN, spying_adam, epochs=5, batch_size=8, schedule="one_cycle", prepare=WORKSHOP
     )
-    training.fit(
+    engine.fit(
         settings,
-        lambda: training.batches(images, labels, torch.arange(64), 8, device=CPU, prepare=WORKSHOP),
+        lambda: engine.batches(images, labels, torch.arange(64), 8, device=CPU, prepare=WORKSHOP),
         steps=8, seed=0, device=CPU,
     )  # fmt: skip
     assert len(rates) == 40

@@ -7,9 +7,9 @@ only after the early ones have run.
 import importlib
 import sys
 
-from stages.common import cli, params
-from stages.common.errors import Problem
-from stages.common.training import choose_device
+from taller.program import cli, params
+from taller.program.errors import Problem
+from taller.training.engine import choose_device
 
 STAGES = ("download", "preprocess", "kfold_train", "pretrain", "finetune", "evaluate", "compare")
 

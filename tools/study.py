@@ -20,8 +20,10 @@ from pathlib import Path
 import pandas as pd
 
 from stages import download
-from stages.common import fetch, figures, files, params
-from stages.common.errors import Problem
+from taller.data import fetch
+from taller.program import files, params
+from taller.program.errors import Problem
+from taller.report import figures
 
 # One learning rate for all layers, so that a network without pretraining is not held back.
 COMMON = {"finetune.body_lr_factor": 1.0}

@@ -17,8 +17,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from stages.common import fetch, files, idx
-from stages.common.errors import Problem
+from taller.data import fetch, idx
+from taller.program import files
+from taller.program.errors import Problem
 
 SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
-from stages.common.errors import Problem
+from taller.program.errors import Problem
 
 Batch = tuple[Tensor, Tensor]
 Prepare = Callable[[Tensor], Tensor]

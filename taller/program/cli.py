@@ -8,8 +8,8 @@ from collections.abc import Callable
 from errno import ENOENT
 from typing import Annotated, get_args, get_origin, get_type_hints
 
-from stages.common import params
-from stages.common.errors import Problem
+from taller.program import params
+from taller.program.errors import Problem
 
 
 def keys(stage: Callable) -> dict[str, tuple[str, object]]:

@@ -15,9 +15,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from stages.common import handwriting, model_files, training
-from stages.common.errors import Problem
-from stages.common.model_files import Classifier
+from taller.models import store
+from taller.models.store import Classifier
+from taller.program.errors import Problem
+from taller.training import engine
+from tools import handwriting
 
 DIGITS = 10
 SURE = 0.8
@@ -59,7 +61,7 @@ def predict(
 
 
 def load(model: Path) -> Classifier:
-    classifier = model_files.load(model)
+    classifier = store.load(model)
     classes = len(list(classifier.network.parameters())[-1])  # the last layer's biases
     if classes != DIGITS:
         raise Problem(f"{model}: expected a model of {DIGITS} digits, found {classes} classes")
@@ -69,7 +71,7 @@ def load(model: Path) -> Classifier:
 def probabilities(classifier: Classifier, image: np.ndarray) -> np.ndarray:
     """Of each digit, shape (10,), for one picture of uint8, shape (28, 28)."""
     inputs = classifier.scaling(torch.from_numpy(image[np.newaxis]))
-    logits, _ = training.predict(classifier.network, [(inputs, torch.zeros(1))])
+    logits, _ = engine.predict(classifier.network, [(inputs, torch.zeros(1))])
     return logits[0].double().softmax(0).numpy()
 
 
@@ -99,7 +101,7 @@ def write(save: Path, seen: list[np.ndarray]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m stages.predict",
+        prog="python -m tools.predict",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from stages.common.errors import Problem
-from stages.common.progress import bar
-from stages.common.training import Prepare
+from taller.program.errors import Problem
+from taller.program.progress import bar
+from taller.training.engine import Prepare
 
 BATCH = 250
 PREFIX = "activations-"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.common import files
+from taller.program import files
 
 NAMES = {"simple_nn": "SimpleNN", "resnet18": "ResNet18 (fine-tuning)"}
 METRICS = ("accuracy", "precision", "recall", "f1", "log_loss")

@@ -15,9 +15,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stages.common import files, metrics, training
-from stages.common.progress import shared_bar
-from stages.common.training import Recipe
+from taller.program import files
+from taller.program.progress import shared_bar
+from taller.scores import metrics
+from taller.training import engine
+from taller.training.engine import Recipe
 
 # Large batches: validation keeps no activations.
 VALIDATION_BATCH = 1000
@@ -32,7 +34,7 @@ class CrossValidation:
     Attributes
     ----------
     history : DataFrame
-        A row per fold and epoch: ``fold`` from 1, and what `training.Fit.history` has.
+        A row per fold and epoch: ``fold`` from 1, and what `engine.Fit.history` has.
     scores : DataFrame
         A row per fold, after the last epoch, on its validation images: ``fold``,
         ``accuracy``, ``precision``, ``recall``, ``f1`` (macro; fractions), ``log_loss``
@@ -143,16 +145,16 @@ def _fit(
     images = _tensor(inputs)
     if device.type == "cuda" and images.nbytes < GPU_LIMIT:
         images = images.to(device)
-    cut = partial(training.batches, images, _tensor(labels), device=device, prepare=recipe.prepare)
+    cut = partial(engine.batches, images, _tensor(labels), device=device, prepare=recipe.prepare)
     everything = fold is None
     train_rows = torch.from_numpy(np.flatnonzero(folds != (-1 if everything else fold)))
     val_rows = torch.from_numpy(np.flatnonzero(folds == fold))
     shuffle = torch.Generator().manual_seed(seed)
-    with training.threads(1):
-        fit = training.fit(
+    with engine.threads(1):
+        fit = engine.fit(
             recipe,
             batches=lambda: cut(train_rows, recipe.batch_size, generator=shuffle),
-            steps=len(training.split(train_rows, recipe.batch_size)),
+            steps=len(engine.split(train_rows, recipe.batch_size)),
             seed=seed,
             device=device,
             validation=None if everything else lambda: cut(val_rows, VALIDATION_BATCH),

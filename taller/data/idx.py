@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.common.errors import Problem
+from taller.program.errors import Problem
 
 UINT8 = 0x08
 

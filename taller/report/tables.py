@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from stages.common.comparison import Comparison, accuracy_on_test, cv_estimate
-from stages.common.results import METRICS, Result
+from taller.scores.comparison import Comparison, accuracy_on_test, cv_estimate
+from taller.scores.results import METRICS, Result
 
 # As the workshop spells its columns.
 COLUMNS = {

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from stages.common.errors import Problem
+from taller.program.errors import Problem
 
 PARAMS_FILE = Path("params.yaml")
 

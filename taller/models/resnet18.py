@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from stages.common.errors import Problem
+from taller.program.errors import Problem
 
 CLASSES = 10
 # The children with weights, in the order in which an image passes them.

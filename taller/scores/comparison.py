@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.common import files, results, statistics
-from stages.common.results import Result
-from stages.common.statistics import Disagreement, Estimate, PairedDifference
+from taller.program import files
+from taller.scores import results, statistics
+from taller.scores.results import Result
+from taller.scores.statistics import Disagreement, Estimate, PairedDifference
 
 
 @dataclass(frozen=True)

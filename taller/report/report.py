@@ -8,10 +8,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from stages.common.comparison import Comparison, accuracy_on_test, cv_estimate
-from stages.common.results import Result
-from stages.common.spanish import count, number, p_value, percent
-from stages.common.statistics import SIGNIFICANT, Estimate
+from taller.report.spanish import count, number, p_value, percent
+from taller.scores.comparison import Comparison, accuracy_on_test, cv_estimate
+from taller.scores.results import Result
+from taller.scores.statistics import SIGNIFICANT, Estimate
 
 
 class Outcome(StrEnum):

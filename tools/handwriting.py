@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from scipy import ndimage
 
-from stages.common.errors import Problem
+from taller.program.errors import Problem
 
 SIDE, BOX = 28, 20  # MNIST's pixels: of the picture, and of the box that the ink is fitted into
 WORKING = 400  # pixels of the longer side, above which a picture is reduced first

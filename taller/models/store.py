@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from stages.common import resnet18
-from stages.common.errors import Problem
-from stages.common.scaling import Scaling
-from stages.common.simple_nn import SimpleNN
+from taller.models import resnet18
+from taller.models.scaling import Scaling
+from taller.models.simple_nn import SimpleNN
+from taller.program.errors import Problem
 
 ARCHITECTURES = {"SimpleNN": SimpleNN, "ResNet18": resnet18.build}
 # In how many ways PyTorch, and what it finds in a file, can say so.

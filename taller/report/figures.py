@@ -14,7 +14,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.common import spanish
+from taller.report import spanish
 
 # Okabe and Ito's palette: distinct to colour-blind readers, and in grey.
 COLORS = {"SimpleNN": "#0072B2", "ResNet18 (fine-tuning)": "#D55E00"}

@@ -7,9 +7,9 @@ from pathlib import Path
 import requests
 import urllib3
 
-from stages.common import progress
-from stages.common.errors import Problem
-from stages.common.files import sha256
+from taller.program import progress
+from taller.program.errors import Problem
+from taller.program.files import sha256
 
 CHUNK = 64 * 1024
 
