@@ -158,7 +158,7 @@ def _fit(
             seed=seed,
             device=device,
             validation=None if everything else lambda: cut(val_rows, VALIDATION_BATCH),
-            on_epoch=tick,
+            on_epoch=lambda: tick("epoch"),
         )
     if everything:
         return _FoldFit(
