@@ -1,8 +1,5 @@
 """What `preprocess` accepts, and the invariants of its subset and folds."""
 
-import gzip
-import shutil
-
 import numpy as np
 import pytest
 from matplotlib.image import imread
@@ -10,7 +7,6 @@ from matplotlib.image import imread
 from stages.preprocess import (
     Params,
     preprocess,
-    read_split,
     stratified_folds,
     stratified_subset,
 )
@@ -72,39 +68,3 @@ def test_stage(mnist_raw, labels, tmp_path):
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     preprocess(Params(folds=3, subset=500), 7, mnist_raw, processed, results)
     assert all(path.read_bytes() == content for path, content in before.items())
-
-
-@pytest.mark.parametrize(
-    ("name", "array", "message"),
-    [
-        (
-            "train-images-idx3-ubyte",
-            np.zeros((10, 28, 28), np.uint8),
-            r"\(60000, 28, 28\), found \(10,",
-        ),
-        (
-            "train-labels-idx1-ubyte",
-            np.zeros(60_000, np.uint8),
-            r"each of the labels 0 to 9, found \[0\]",
-        ),
-        (
-            "train-labels-idx1-ubyte",
-            np.arange(60_000).astype(np.uint8),
-            "each of the labels 0 to 9",
-        ),
-    ],
-)
-def test_other_data_is_refused(mnist_raw, tmp_path, name, array, message):
-    for file in mnist_raw.glob("train-*-ubyte"):
-        shutil.copy(file, tmp_path)
-    idx.write(tmp_path / name, array)
-    with pytest.raises(Problem, match=message) as caught:
-        read_split(tmp_path, "train")
-    assert name in str(caught.value)
-
-
-def test_a_compressed_file_is_refused(mnist_raw, tmp_path):
-    for file in mnist_raw.glob("train-*-ubyte"):
-        (tmp_path / file.name).write_bytes(gzip.compress(file.read_bytes()[:1000]))
-    with pytest.raises(Problem, match="train-images-idx3-ubyte"):
-        read_split(tmp_path, "train")
