@@ -47,4 +47,4 @@ lint: setup
 # $$IMAGE is the shell's: make exports it, and a name with spaces stays one name.
 predict: $(if $(IMAGE),setup)
 	@[ -n "$$IMAGE" ] || { echo 'usage: make predict IMAGE=photo.png' >&2; exit 2; }
-	@.venv/bin/python -m stages.predict "$$IMAGE"
+	@.venv/bin/python -m tools.predict "$$IMAGE"

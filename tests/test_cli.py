@@ -1,6 +1,7 @@
 """How a stage's program ends: in one line, and with nothing left running."""
 
 import contextlib
+import importlib
 import os
 import signal
 import subprocess
@@ -8,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import interruptible
+
+from taller.program import cli
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 60  # for what takes two or three
@@ -31,7 +35,8 @@ def endless():
         model, lambda network: torch.optim.SGD(network.parameters(), 0.1), 10**6, 32,
         prepare=lambda images: images[:, None].float(),
     )
-    images, labels = np.zeros((64, 28, 28), np.uint8), np.arange(64) % 2
+    # Epochs of a second or two: each tells a line, which nobody reads yet.
+    images, labels = np.zeros((60_000, 28, 28), np.uint8), np.arange(60_000) % 2
     cross_validate(recipe, images, labels, labels, seed=0, device=torch.device("cpu"), jobs=2)
 
 cli.main(endless)
@@ -42,11 +47,14 @@ cli.main(endless)
 def endless():
     stage = subprocess.Popen(
         [sys.executable, "-c", ENDLESS], cwd=ROOT, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=interruptible, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
     )  # fmt: skip
     try:
-        for _ in range(2):
-            assert stage.stdout.readline() == "at work\n"
+        working = 0
+        while working < 2:
+            line = stage.stdout.readline()
+            assert line, "the stage ended"
+            working += line == "at work\n"
         yield stage
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -76,13 +84,32 @@ def test_the_workers_of_a_killed_stage_end_too(endless):
         ("compare", "resultados/simple_nn/history.csv"),
     ],
 )
-def test_a_stage_without_its_input_names_it_in_one_line(tmp_path, stage, file):
-    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+def test_a_stage_without_its_input_names_it_in_one_line(tmp_path, monkeypatch, capsys, stage, file):
+    copied_params(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [stage])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's process keeps its own
+    with pytest.raises(SystemExit) as caught:
+        cli.main(getattr(importlib.import_module(f"stages.{stage}"), stage))
+    assert caught.value.code == missing_line(stage, file)
+    assert capsys.readouterr().err == ""
+
+
+def test_as_a_program_it_exits_with_1(tmp_path):
+    copied_params(tmp_path)
     run = subprocess.run(
-        [sys.executable, "-m", f"stages.{stage}"],
-        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        [sys.executable, "-m", "stages.preprocess"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True,
+        encoding="utf-8",
     )  # fmt: skip
-    assert run.returncode == 1
-    assert run.stderr.splitlines() == [
-        f"{stage}: {file}: No such file or directory; run it with: dvc repro {stage}"
-    ]
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith("preprocess: data/MNIST/raw/train-images-idx3-ubyte: expected ")
+    assert run.stderr.count("\n") == 1
+
+
+def copied_params(folder: Path) -> None:
+    (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+
+
+def missing_line(stage: str, file: str) -> str:
+    return f"{stage}: {file}: No such file or directory; run it with: dvc repro {stage}"

@@ -81,10 +81,19 @@ def drawing(size=(200, 200), box=(0.3, 0.25, 0.4, 0.5), pen=10.0, digit=5) -> Im
     return rgb(painted(cover, flat(cover, [230] * 3), [60] * 3))
 
 
+def run_here(monkeypatch, cwd: Path, *arguments) -> object:
+    """The program in this process, where torch is there already: what it exits with."""
+    monkeypatch.chdir(cwd)
+    monkeypatch.setattr(sys, "argv", ["predict", *map(str, arguments)])
+    with pytest.raises(SystemExit) as caught:
+        predict.main()
+    return caught.value.code
+
+
 def run(*arguments, cwd: Path = ROOT) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-m", "tools.predict", *map(str, arguments)],
-        cwd=cwd, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        cwd=cwd, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, encoding="utf-8",
     )  # fmt: skip
 
 
@@ -229,15 +238,18 @@ def bad_files(tmp_path) -> dict[str, str]:
     }
 
 
-def test_bad_files_get_a_line_each_and_good_ones_an_answer(bad_files, small_model, tmp_path):
+def test_bad_files_get_a_line_each_and_good_ones_an_answer(
+    bad_files, small_model, tmp_path, monkeypatch, capsys
+):
     black_on_white().save(tmp_path / "zero.png")
-    done = run(*bad_files, "zero.png", "--model", small_model, "--save", "seen.png", cwd=tmp_path)
-    assert done.returncode == 1
-    lines = done.stderr.splitlines()
+    told = (*bad_files, "zero.png", "--model", small_model, "--save", "seen.png")
+    assert run_here(monkeypatch, tmp_path, *told) == 1
+    done = capsys.readouterr()
+    lines = done.err.splitlines()
     assert len(lines) == len(bad_files)
     for line, (name, found) in zip(lines, bad_files.items(), strict=True):
         assert line.startswith(f"predict: {name}: expected a ") and found in line
-    assert done.stdout.startswith("zero.png: 0\n")
+    assert done.out.startswith("zero.png: 0\n")
     seen = np.asarray(Image.open(tmp_path / "seen.png"))[::8, ::8]
     np.testing.assert_array_equal(seen, handwriting.digit(black_on_white()))
 
@@ -264,7 +276,7 @@ def test_below_four_fifths_it_says_that_it_is_unsure():
     assert predict.described(Path("a.png"), chances).startswith("a.png: 7\n")
 
 
-def test_what_is_no_model_gets_one_line(tmp_path):
+def test_what_is_no_model_gets_one_line(tmp_path, monkeypatch):
     (tmp_path / "bad.pth").write_text("not a model")
     torch.save(torch.zeros(3), tmp_path / "tensor.pth")
     letters = {
@@ -275,9 +287,20 @@ def test_what_is_no_model_gets_one_line(tmp_path):
     for name in ("bad.pth", "tensor.pth", "letters.pth", "missing.pth"):
         with pytest.raises(Problem, match=f"{name}: expected a model"):
             predict.load(tmp_path / name)
-    done = run("a.png", "--model", "missing.pth", cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.startswith("predict: missing.pth: ") and done.stderr.count("\n") == 1
+    message = run_here(monkeypatch, tmp_path, "a.png", "--model", "missing.pth")
+    assert message.startswith("predict: missing.pth: ") and "\n" not in message
+
+
+class Hostile:
+    def __reduce__(self):
+        return os.system, ("touch pwned",)
+
+
+def test_a_hostile_model_runs_nothing(tmp_path, monkeypatch):
+    torch.save({"architecture": "SimpleNN", "state_dict": Hostile()}, tmp_path / "hostile.pth")
+    message = run_here(monkeypatch, tmp_path, "a.png", "--model", "hostile.pth")
+    assert message.startswith("predict: hostile.pth: expected a model")
+    assert not (tmp_path / "pwned").exists()
 
 
 def test_a_picture_that_cannot_be_written_gets_one_line(small_model, tmp_path):
@@ -296,7 +319,9 @@ def test_make_predict_without_a_picture_tells_its_usage():
     # Under `make test` this make would be a submake, and say where it is.
     ours = ("IMAGE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
     clean = {name: value for name, value in os.environ.items() if name not in ours}
-    done = subprocess.run(["make", "predict"], cwd=ROOT, env=clean, capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "predict"], cwd=ROOT, env=clean, capture_output=True, encoding="utf-8"
+    )
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == "usage: make predict IMAGE=photo.png"
     assert done.stdout == ""
