@@ -116,7 +116,7 @@ def test_the_models_know_their_classes_and_their_images(ran):
 
 
 def test_the_pictures_and_the_report_speak_of_these_data(ran):
-    folder, names, shape = ran
+    folder, names, _ = ran
     results = folder / "resultados"
     pictures = {
         "calibracion", "confusion_matrix", "curva_loss", "ejemplo_frutas", "errores", "folds",
