@@ -1,5 +1,10 @@
 """What several tests share: the real MNIST, and a real server on this machine."""
 
+import gzip
+import os
+import shutil
+import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="session")
 def pipeline_pictures() -> set[str]:
     """What the stages draw, as dvc.yaml declares it: the study's picture is not among it."""
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].values()
     outs = {
         name for stage in stages for out in stage["outs"] if isinstance(out, dict) for name in out
     }
@@ -39,6 +44,48 @@ def mnist_raw() -> Path:
     download = params.read("download", Params, ROOT / "params.yaml")
     mnist.get(cache, download.mnist_mirrors, download.timeout)
     return cache
+
+
+@pytest.fixture
+def sealed(tmp_path, monkeypatch):
+    """No package index and nothing in torch's cache, unless a test undoes it; in `tmp_path`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    with monkeypatch.context() as patch:
+        patch.setenv("PIP_NO_INDEX", "1")
+        patch.setenv("PIP_FIND_LINKS", "")
+        patch.setenv("PIP_CONFIG_FILE", os.devnull)
+        yield patch
+
+
+@pytest.fixture(scope="session")
+def archives(mnist_raw) -> dict[str, bytes]:
+    """What a mirror serves: MNIST's four real files, compressed."""
+    return {
+        f"{name}.gz": gzip.compress((mnist_raw / name).read_bytes(), 1) for name in mnist.SHA256
+    }
+
+
+@pytest.fixture
+def placed(tmp_path, mnist_raw) -> Path:
+    """The folder `raw` with MNIST's four files in place."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for name in mnist.SHA256:
+        shutil.copy(mnist_raw / name, folder)
+    return folder
+
+
+def dead_url() -> str:
+    """The address of a folder that no server serves."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{unused.getsockname()[1]}/"
+
+
+def interruptible() -> None:
+    """For `preexec_fn`: Ctrl-C's signal works even if whoever started pytest ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass

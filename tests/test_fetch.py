@@ -1,7 +1,6 @@
 """Downloads from a real server: whole and checked, or one line and nothing that looks whole."""
 
 import hashlib
-import os
 import signal
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from conftest import interruptible
 
 from taller.data import fetch
 from taller.program import files, progress
@@ -54,11 +54,27 @@ def test_sha256_is_that_of_the_file(tmp_path):
     assert files.sha256(tmp_path / "file") == SHA256
 
 
-def test_an_old_file_is_replaced(serve, file):
+def test_a_file_in_place_is_never_replaced(serve, file):
     file.parent.mkdir()
-    file.write_bytes(b"old")
-    fetch.fetch(serve(files={"file.bin": BODY}).url + "file.bin", file, SHA256, timeout=5)
-    assert file.read_bytes() == BODY
+    file.write_bytes(b"mine")
+    server = serve(files={"file.bin": BODY})
+    with pytest.raises(Problem, match=r"file\.bin: expected nothing yet, found a file; move it"):
+        fetch.fetch(server.url + "file.bin", file, SHA256, timeout=5)
+    assert (file.read_bytes(), server.asked, left(file)) == (b"mine", [], ["file.bin"])
+
+
+def test_a_file_that_appears_during_the_download_stays(serve, file, monkeypatch):
+    server = serve(files={"file.bin": BODY})
+    checksum = files.sha256
+
+    def meanwhile(path):
+        file.write_bytes(b"mine")
+        return checksum(path)
+
+    monkeypatch.setattr(fetch, "sha256", meanwhile)
+    with pytest.raises(Problem, match="expected nothing yet"):
+        fetch.fetch(server.url + "file.bin", file, SHA256, timeout=5)
+    assert file.read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("there", [0, HALF])
@@ -215,8 +231,9 @@ def download(): fetch.fetch({url!r}, Path({str(file)!r}), {SHA256!r}, timeout=60
 cli.main(download)
 """
     program = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, env=os.environ, stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, encoding="utf-8",
+        preexec_fn=interruptible,
+    )  # fmt: skip
     while not (part.exists() and part.stat().st_size):
         assert program.poll() is None, program.stderr.read()
         time.sleep(0.01)
@@ -235,12 +252,19 @@ cli.main(download)
     assert file.read_bytes() == BODY
 
 
-def test_put_replaces_files_whole_or_not_at_all(tmp_path):
+def test_put_writes_files_whole_or_not_at_all_and_never_over_another(tmp_path, monkeypatch):
     file = tmp_path / "new folder" / "file"
     fetch.put(file, b"first")
-    fetch.put(file, b"second")
-    assert file.read_bytes() == b"second"
-    with pytest.raises(OSError):
-        fetch.put(file.parent, b"over a folder")
+    for taken in (file, file.parent):
+        with pytest.raises(Problem, match=f"{taken}: expected nothing yet"):
+            fetch.put(taken, b"second")
+    assert file.read_bytes() == b"first"
+
+    def full(path, target):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="disk full"):
+        fetch.put(file.with_name("other"), b"third")
     assert left(file) == ["file"]
     assert left(file.parent) == ["new folder"]

@@ -1,5 +1,7 @@
-"""Get a file over HTTP, whole and checked or not at all."""
+"""Get a file over HTTP, whole and checked or not at all, and never over another one."""
 
+import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,13 +16,27 @@ from taller.program.files import sha256
 CHUNK = 64 * 1024
 
 
+def check(name: str, data: bytes, expected: str) -> None:
+    """Raise a `Problem` that names `name`, unless `data` has the SHA-256 `expected`."""
+    found = hashlib.sha256(data).hexdigest()
+    if found != expected:
+        raise Problem(f"{name}: expected SHA-256 {expected[:8]}..., found {found[:8]}...")
+
+
 def put(path: Path, data: bytes) -> None:
-    """Write `data` so that `path` never holds a part of it."""
+    """Write `data` so that `path` never holds a part of it.
+
+    Raises
+    ------
+    Problem
+        When there is something at `path`, which stays as it is.
+    """
+    _refuse_to_replace(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _part(path)
     try:
         part.write_bytes(data)
-        part.replace(path)
+        part.rename(path)
     finally:
         part.unlink(missing_ok=True)
 
@@ -42,20 +58,28 @@ def fetch(url: str, path: Path, expected: str, timeout: int) -> None:
     ------
     Problem
         Naming the address, when there is no connection or no answer, the server reports an
-        error, less comes than announced, or the checksum is wrong.
+        error, less comes than announced, or the checksum is wrong. Naming `path`, when there
+        is something already, which stays as it is.
     """
+    _refuse_to_replace(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _part(path)
     resumed = _receive(url, part, timeout)
     found = sha256(part)
     if found.startswith(expected):
-        part.replace(path)
+        _refuse_to_replace(path)  # a download takes time: the user may have been faster
+        part.rename(path)
         return
     part.unlink()
     if not resumed:
         raise Problem(f"{url}: expected SHA-256 {expected}, found {found[: len(expected)]}")
     # What was there may have been the beginning of something else.
     fetch(url, path, expected, timeout)
+
+
+def _refuse_to_replace(path: Path) -> None:
+    if os.path.lexists(path):
+        raise Problem(f"{path}: expected nothing yet, found a file; move it away or delete it")
 
 
 def _part(path: Path) -> Path:

