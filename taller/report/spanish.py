@@ -3,6 +3,8 @@
 The spaces do not break, and the minus sign is one: numbers stay whole at the end of a line.
 """
 
+from collections.abc import Sequence
+
 SPACE = "\u00a0"
 
 
@@ -31,3 +33,9 @@ def p_value(value: float) -> str:
 def certainty(probability: float) -> str:
     """Write a probability below 1 as a percentage that is not rounded up to certainty."""
     return f"> 99,9{SPACE}%" if probability > 0.999 else percent(probability, 1)
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Write ``a, b y c``."""
+    *others, last = parts
+    return f"{', '.join(others)} y {last}" if others else last
