@@ -138,8 +138,10 @@ def _write_model(
             history.append((1, fold, epoch, 0.9 * loss, 0.8, loss, scores["accuracy"]))
     columns = ["model", "repeat", "fold", "metric", "value"]
     pd.DataFrame(records, columns=columns).to_csv(own / "scores.csv", index=False)
-    columns = "repeat,fold,epoch,train_loss,train_accuracy,val_loss,val_accuracy".split(",")
-    pd.DataFrame(history, columns=columns).to_csv(own / "history.csv", index=False)
+    columns = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+    pd.DataFrame(history, columns=["repeat", "fold", "epoch", *columns]).to_csv(
+        own / "history.csv", index=False
+    )
     files.write_json(own / "fit.json", {"trained_parameters": 1000 * len(entry.key)})
 
     counts = metrics.confusion(test.labels, test.predicted, len(names))

@@ -15,7 +15,8 @@ def verdict(found: Comparison) -> str:
     many = len(found.models) > 2
     if outcome(found) is Outcome.TIE:
         first = "las dos redes de mejor accuracy, " if many else ""
-        return f"Con estos datos, {first}{worse} y {better}{',' if many else ''} no se distinguen."
+        ending = "," if many else ""
+        return f"Con estos datos, {first}{listed([worse, better])}{ending} no se distinguen."
     points = number(100 * found.decisive.difference.mean, 2)
     second = ", la segunda," if many else ""
     return f"{better} supera a {worse}{second} en {points} puntos porcentuales de accuracy."
@@ -36,8 +37,8 @@ def fold_test(found: Comparison) -> str:
     if outcome(found) is Outcome.TIE:
         favour = "" if points == number(0, 2) else f" a favor de {better}"
         return (
-            f"**{worse} y {better} no se distinguen.** La diferencia media en validación cruzada, "
-            f"{points} puntos de accuracy{favour}, es compatible con cero ({numbers})."
+            f"**{listed([worse, better])} no se distinguen.** La diferencia media en validación "
+            f"cruzada, {points} puntos de accuracy{favour}, es compatible con cero ({numbers})."
         )
     return (
         f"**{better} supera a {worse}.** En validación cruzada, su accuracy es {points} puntos "
@@ -109,7 +110,7 @@ def spread(found: Comparison) -> str:
     apart = first[1] < second[0] or second[1] < first[0]
     which = "los dos rangos"
     if len(found.models) > 2:
-        which = f"los rangos de {found.winner.entry.short} y {found.runner_up.entry.short}"
+        which = f"los rangos de {listed([result.entry.short for result in found.ranking[:2]])}"
     return (
         "La validación cruzada deja ver cuánto varía el resultado: entre pliegues, la accuracy va "
         f"{listed(parts)}; {which} {'no se tocan' if apart else 'se solapan'}."

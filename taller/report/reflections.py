@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from taller.report.spanish import listed
 from taller.scores.comparison import Comparison
 
 
@@ -76,7 +77,7 @@ def reflection(found: Comparison) -> str:
         return REFLECTION[found.pretraining["source"], outcome(found)]
     first, second = found.winner.entry.short, found.runner_up.entry.short
     if outcome(found) is Outcome.TIE:
-        told = f"{first} y {second} no se distinguen en accuracy"
+        told = f"{listed([first, second])} no se distinguen en accuracy"
     else:
         told = f"{first} queda por delante de {second} en accuracy"
     return (

@@ -3,6 +3,7 @@
 The spaces do not break, and the minus sign is one: numbers stay whole at the end of a line.
 """
 
+import re
 from collections.abc import Sequence
 
 SPACE = "\u00a0"
@@ -36,6 +37,9 @@ def certainty(probability: float) -> str:
 
 
 def listed(parts: Sequence[str]) -> str:
-    """Write ``a, b y c``."""
+    """Write ``a, b y c``, and ``a e higo``: before the sound of an i, y becomes e."""
     *others, last = parts
-    return f"{', '.join(others)} y {last}" if others else last
+    if not others:
+        return last
+    same_sound = re.match(r"h?i(?![aeou])", last.casefold())
+    return f"{', '.join(others)} {'e' if same_sound else 'y'} {last}"

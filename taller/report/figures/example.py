@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from taller.report.figures import style
 
@@ -11,5 +12,7 @@ def draw(image: np.ndarray, label: str) -> Figure:
     figure = Figure((3.2, 3.4))
     axes = figure.subplots()
     style.show(axes, image)
+    for axis in (axes.xaxis, axes.yaxis):  # whole pixels
+        axis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_title(f"Etiqueta: {label}")
     return figure

@@ -38,7 +38,9 @@ def draw(accuracies: Mapping[Entry, pd.Series], means: Mapping[Entry, Estimate])
     shifts = np.linspace(-spread / 2, spread / 2, len(means))
     for shift, (entry, mean) in zip(shifts, means.items(), strict=True):
         look = {"color": entry.color, "marker": entry.marker, "linestyle": "none", "ms": 8}
-        axes.plot(table[entry], rows, **look, label=entry.name)
+        # Of three models two may be equal: a little apart, both are seen.
+        apart = 0.4 * shift if len(means) > 2 else 0
+        axes.plot(table[entry], rows + apart, **look, label=entry.name)
         whiskers = [[100 * (mean.value - mean.low)], [100 * (mean.high - mean.value)]]
         axes.errorbar(100 * mean.value, bottom + shift, xerr=whiskers, **look, capsize=4)
     axes.axhline(len(table) - 0.4, color=style.QUIET, lw=0.8, ls=":")

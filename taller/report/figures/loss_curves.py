@@ -34,6 +34,11 @@ def draw(curves: Mapping[Entry, pd.DataFrame]) -> Figure:
                 line["epoca"], line["inferior"], line["superior"],
                 color=entry.color, alpha=0.25, lw=0,
             )  # fmt: skip
+            if len(line) == 1:  # a band has no width there
+                axes.vlines(
+                    line["epoca"], line["inferior"], line["superior"],
+                    color=entry.color, alpha=0.25, lw=8,
+                )  # fmt: skip
         axes.set(title=entry.name, xlabel="Época", yscale="log")
         _whole_epochs(axes, rows["epoca"].min(), rows["epoca"].max())
         axes.legend(title="media y rango de los pliegues", title_fontsize=9, fontsize=9)

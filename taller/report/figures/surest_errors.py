@@ -11,7 +11,7 @@ from taller.report import spanish
 from taller.report.figures import style
 
 KEYS = ("images", "labels", "predicted", "confidence")
-LONG = 8  # letters: a longer name leaves no room for the confidence beside it
+LONG = 6  # letters: a longer name leaves no room for the confidence beside it
 LONGEST = 18  # letters that fit above an image
 
 
@@ -31,7 +31,7 @@ def draw(
         Images side by side.
     """
     lines = {entry: max(1, -(-len(found["labels"]) // columns)) for entry, found in errors.items()}
-    row = 1.6 if max(map(len, names)) <= LONG else 1.75
+    row = 1.6 if max(map(len, names)) <= LONG else 1.85
     figure = Figure((style.WIDTH, 0.5 + sum(0.4 + row * count for count in lines.values())))
     parts = np.ravel(figure.subfigures(len(errors), height_ratios=list(lines.values())))
     for part, (entry, found) in zip(parts, errors.items(), strict=True):
