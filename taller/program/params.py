@@ -23,7 +23,6 @@ class Key:
 Seed = Annotated[int, Field(ge=0, lt=2**31), Key("seed")]
 Threads = Annotated[int, Field(ge=1, le=64), Key("threads")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], Key("device")]
-Source = Annotated[Literal["auto", "imagenet", "glyphs", "none"], Key("pretrain.source")]
 
 
 class Section(BaseModel):

@@ -47,7 +47,7 @@ def shared_bar(total: int, label: str, unit: str) -> Iterator[Callable[[], None]
             watcher.join()
 
 
-def _tick(path: str) -> None:
+def _tick(path: str, message: str = "") -> None:
     # O_APPEND makes the write of one byte atomic.
     with open(path, "ab", buffering=0) as file:
         file.write(b".")
