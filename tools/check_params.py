@@ -9,7 +9,7 @@ import sys
 
 from taller.program import cli, params
 from taller.program.errors import Problem
-from taller.training.engine import choose_device
+from taller.training.numerics import choose_device
 from tools import code_deps
 
 

@@ -57,6 +57,8 @@ def _candidates(file: Path, name: str) -> set[str]:
         tree = ast.parse(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise Problem(f"{name}: expected the script of a stage, found nothing") from None
+    except SyntaxError as error:
+        raise Problem(f"{name}:{error.lineno}: expected Python, found {error.text!r}") from None
     modules: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
