@@ -16,32 +16,34 @@ import torch
 
 from stages import finetune
 from taller.data import dataset
-from taller.models import resnet18
-from taller.models.scaling import Scaling
+from taller.data.dataset import Dataset
+from taller.models import resnet18, store, surgery
+from taller.models.store import Classifier
 from taller.program import params
-from taller.training import engine
+from taller.training import engine, numerics
+from taller.training.batches import Batches
 
 CPU = torch.device("cpu")
 
 
-def one_pass(images: torch.Tensor, scaling: Scaling, threads: int) -> float:
+def one_pass(data: Dataset, base: Classifier, threads: int) -> float:
     """Seconds that the whole network takes over all images, in evaluation mode."""
-    network = resnet18.build().to(memory_format=torch.channels_last)
-    rows = torch.arange(len(images))
-    with engine.threads(threads):
+    network = base.network.to(memory_format=torch.channels_last)
+    images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
+    scaling = base.scaling.suited(data.shape, max(data.shape[1:]))
+    batches = Batches(images, labels, torch.arange(len(data)), 250, CPU, scaling)
+    with numerics.threads(threads):
         start = time.perf_counter()
-        engine.predict(
-            network, engine.batches(images, rows, rows, 250, device=CPU, prepare=scaling)
-        )
+        engine.predict(network, batches.inputs_only())
         return time.perf_counter() - start
 
 
 def main() -> None:
     settings = params.read("finetune", finetune.Params)
     threads = params.read("threads", params.Threads)
-    images = torch.from_numpy(dataset.load(Path("data/processed/train.npz"))[0])
-    base = torch.load("modelos/resnet18_base.pth", weights_only=True)
-    forward = one_pass(images, Scaling(**base["scaling"]), threads)
+    data = dataset.load(Path("data/processed/train.npz"))
+    base = store.load(Path("modelos/resnet18_base.pth"), {resnet18.NAME: resnet18})
+    forward = one_pass(data, base, threads)
 
     passed = 0
 
@@ -49,7 +51,7 @@ def main() -> None:
         nonlocal passed
         passed += len(inputs[0])
 
-    cut = resnet18.cut
+    cut = surgery.cut
 
     def counting_cut(*arguments):
         frozen, trained = cut(*arguments)
@@ -57,7 +59,7 @@ def main() -> None:
             frozen.register_forward_pre_hook(count)
         return frozen, trained
 
-    resnet18.cut = counting_cut
+    surgery.cut = counting_cut
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         finetune.finetune(
@@ -66,9 +68,9 @@ def main() -> None:
         )  # fmt: skip
         whole = time.perf_counter() - start
     fits = int(np.load("data/processed/folds.npy").max()) + 2
-    print(f"one forward pass over {len(images)} images: {forward:.1f} s")
+    print(f"one forward pass over {len(data)} images: {forward:.1f} s")
     print(f"the whole stage, {fits} fits of {settings.epochs} epochs: {whole:.1f} s")
-    print(f"images through the frozen layers: {passed} ({passed / len(images):.4f} per image)")
+    print(f"images through the frozen layers: {passed} ({passed / len(data):.4f} per image)")
     print(f"allowed, 1.3 passes and 20 s: {1.3 * forward + 20:.1f} s")
 
 

@@ -1,11 +1,13 @@
-"""Measure both models on the test set, which no other stage reads.
+"""Measure the models on the test set, which no other stage reads.
 
-Reads the two models and the test images. Writes, for each model, the predictions (log
-probabilities of every class), the confusion counts, the metrics, those of each class, the
-calibration, and the images that it got wrong with most confidence; and on how many images both
-models are right, only one, or none.
+Reads the models and the test images. Writes, for each model, the predictions (log probabilities
+of every class), the confusion counts, the metrics, those of each class, the calibration, and the
+images that it got wrong with most confidence; and, for each pair of models, on how many images
+both are right, only one, or none.
 """
 
+from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +15,16 @@ import pandas as pd
 import torch
 
 from taller.data import dataset
-from taller.models import store
+from taller.data.dataset import Dataset
+from taller.models import architectures, catalogue, store
+from taller.models.catalogue import Entry
 from taller.models.store import Classifier
 from taller.program import cli, files
 from taller.program.params import Device, Threads
 from taller.program.progress import bar
 from taller.scores import confidence, metrics
-from taller.training import engine
+from taller.training import engine, numerics
+from taller.training.batches import Batches
 
 BATCH = 250
 ERRORS = 12  # kept of each model, for the picture
@@ -31,26 +36,28 @@ def evaluate(
     test: Path = Path("data/processed/test.npz"),
     models: Path = Path("modelos"),
     results: Path = Path("resultados"),
+    entries: Sequence[Entry] = catalogue.MODELS,
 ) -> None:
-    images, labels = dataset.load(test)
+    data = dataset.load(test)
     right = {}
-    for name in ("simple_nn", "resnet18"):
-        classifier = store.load(models / f"{name}.pth")
-        with engine.threads(threads):
-            log_probabilities = predict(classifier, images, engine.choose_device(device))
-        scores = measure(results / name, images, labels, log_probabilities)
-        right[name] = log_probabilities.argmax(axis=1) == labels
-        print(f"{classifier.name}: test accuracy {scores['accuracy']:.4f}")
-    files.write_json(results / "test_agreement.json", agreement(**right))
+    for entry in entries:
+        classifier = store.load(models / f"{entry.key}.pth", architectures.ALL)
+        with numerics.threads(threads):
+            log_probabilities = predict(
+                classifier, data, numerics.choose_device(device), entry.short
+            )
+        scores = measure(results / entry.key, data, log_probabilities)
+        right[entry.key] = log_probabilities.argmax(axis=1) == data.labels
+        print(f"{entry.short}: test accuracy {scores['accuracy']:.4f}")
+    pairs = [agreement(right, *pair) for pair in combinations(right, 2)]
+    files.write_json(results / "test_agreement.json", pairs)
 
 
-def measure(
-    folder: Path, images: np.ndarray, labels: np.ndarray, log_probabilities: np.ndarray
-) -> dict[str, float]:
+def measure(folder: Path, data: Dataset, log_probabilities: np.ndarray) -> dict[str, float]:
     """Write into `folder` what one model's predictions are worth; its metrics."""
-    predicted = log_probabilities.argmax(axis=1)
-    counts = metrics.confusion(labels, predicted)
-    classes = pd.DataFrame(metrics.per_class(counts)).rename_axis("clase")
+    labels, predicted = data.labels, log_probabilities.argmax(axis=1)
+    counts = metrics.confusion(labels, predicted, data.classes)
+    classes = pd.DataFrame(metrics.per_class(counts), index=pd.Index(data.names, name="clase"))
     bins = confidence.reliability(log_probabilities, labels)
     errors = confidence.surest_errors(log_probabilities, labels, ERRORS)
     scores = {
@@ -64,7 +71,7 @@ def measure(
     np.savez(folder / "test_predictions.npz", labels=labels, log_probabilities=log_probabilities)
     np.savez(
         folder / "test_errors.npz",
-        images=images[errors],
+        images=data.images[errors],
         labels=labels[errors],
         predicted=predicted[errors],
         confidence=np.exp(log_probabilities[errors].max(axis=1)),
@@ -76,29 +83,34 @@ def measure(
     return scores
 
 
-def agreement(simple_nn: np.ndarray, resnet18: np.ndarray) -> dict[str, int]:
-    """Count the images by which models are right: two bool arrays, shape (n,)."""
+def agreement(right: dict[str, np.ndarray], first: str, second: str) -> dict[str, object]:
+    """Count the images by which of two models is right: of each, bools, shape (n,)."""
+    one, other = right[first], right[second]
     return {
-        "both": int((simple_nn & resnet18).sum()),
-        "only_simple_nn": int((simple_nn & ~resnet18).sum()),
-        "only_resnet18": int((~simple_nn & resnet18).sum()),
-        "neither": int((~simple_nn & ~resnet18).sum()),
+        "first": first,
+        "second": second,
+        "both": int((one & other).sum()),
+        "only_first": int((one & ~other).sum()),
+        "only_second": int((~one & other).sum()),
+        "neither": int((~one & ~other).sum()),
     }
 
 
-def predict(classifier: Classifier, images: np.ndarray, device: torch.device) -> np.ndarray:
-    """Log probabilities of every class: float32, shape (n, 10)."""
+def predict(classifier: Classifier, data: Dataset, device: torch.device, label: str) -> np.ndarray:
+    """Log probabilities of every class: float32, shape (n, classes)."""
     network = classifier.network.to(device, memory_format=torch.channels_last)
-    inputs, rows = torch.from_numpy(images), torch.arange(len(images))
-    with bar(len(images), classifier.name, "image") as shown:
-        chunks = []
-        for chunk in rows.split(BATCH):
-            data = engine.batches(
-                inputs, rows, chunk, BATCH, device=device, prepare=classifier.scaling
-            )
-            chunks.append(engine.predict(network, data)[0])
-            shown.update(len(chunk))
-    return torch.cat(chunks).double().log_softmax(1).float().numpy()
+    images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
+    batches = Batches(
+        images, labels, torch.arange(len(data)), BATCH, device, prepare=classifier.scaling
+    )
+
+    def told():
+        with bar(len(data), label, "image") as shown:
+            for inputs in batches.inputs_only():
+                yield inputs
+                shown.update(len(inputs))
+
+    return engine.predict(network, told()).double().log_softmax(1).float().numpy()
 
 
 if __name__ == "__main__":

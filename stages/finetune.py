@@ -11,22 +11,28 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 from pydantic import BeforeValidator, Field
+from torch import nn
 
 from taller.data import dataset
-from taller.models import resnet18
-from taller.models.scaling import Scaling
+from taller.models import resnet18, store, surgery
+from taller.models.catalogue import RESNET18
 from taller.program import cli, params
 from taller.program.params import Device, Seed, Threads
-from taller.training import activations, engine
+from taller.training import activations, numerics, seeds
+from taller.training.batches import identity
 from taller.training.cross_validation import cross_validate
-from taller.training.engine import Recipe, choose_device, identity
+from taller.training.engine import Recipe
 
 # Activations beyond this many bytes are kept in a file rather than in memory.
 MEMORY_LIMIT = 256 * 2**20
 
 
+def trainable_parts(names: object) -> tuple[str, ...]:
+    return surgery.chosen_parts(names, resnet18.PARTS, resnet18.HEAD)
+
+
 class Params(params.Section):
-    trainable: Annotated[tuple[str, ...], BeforeValidator(resnet18.trainable_children)]
+    trainable: Annotated[tuple[str, ...], BeforeValidator(trainable_parts)]
     stem: Literal["sum_rgb", "random"]
     image_size: Literal[28, 32, 64, 224]
     learning_rate: float = Field(gt=0, le=1)
@@ -49,60 +55,48 @@ def finetune(
     results: Path = Path("resultados/resnet18"),
     cache: Path = Path(".cache"),
 ) -> None:
-    place = choose_device(device)
-    images, labels = dataset.load(train)
-    pretrained = torch.load(base, weights_only=True)
-    scaling = Scaling(**pretrained["scaling"] | {"size": params.image_size})
+    place = numerics.choose_device(device)
+    data = dataset.load(train)
+    pretrained = store.load(base, {resnet18.NAME: resnet18})
+    scaling = pretrained.scaling.suited(data.shape, params.image_size)
+    arguments = {"classes": data.classes, "shape": data.shape}
+    fresh = (resnet18.HEAD,) if params.stem == "sum_rgb" else (resnet18.STEM, resnet18.HEAD)
 
-    torch.manual_seed(seed)
-    fresh = ("conv1", "fc") if params.stem == "random" else ("fc",)
-    network = resnet18.build()
-    resnet18.load(network, pretrained["state_dict"], new=fresh)
-    frozen, trained = resnet18.cut(network, params.trainable)
-    if "fc" not in params.trainable:
-        print("finetune.trainable: fc is not among them: the last layer stays random")
+    torch.manual_seed(seeds.of_weights(seed))
+    network = resnet18.build(**arguments)
+    state = pretrained.network.state_dict()
+    channels = data.shape[0]
+    surgery.load(network, surgery.with_channels(state, resnet18.STEM, channels), new=fresh)
+    frozen, trained = surgery.cut(network, params.trainable)
     pretrained_part = trained.state_dict()
 
-    def fresh_part() -> torch.nn.Module:
-        _, part = resnet18.cut(resnet18.build(), params.trainable)
-        resnet18.load(part, pretrained_part, new=fresh)
+    def fresh_part() -> nn.Module:
+        _, part = surgery.cut(resnet18.build(**arguments), params.trainable)
+        surgery.load(part, pretrained_part, new=fresh)
         return part
 
-    def optimizer(part: torch.nn.Module) -> torch.optim.Optimizer:
-        groups = resnet18.parameter_groups(part, params.learning_rate, params.body_lr_factor)
+    def optimizer(part: nn.Module) -> torch.optim.Optimizer:
+        rates = params.learning_rate, params.body_lr_factor
+        groups = surgery.parameter_groups(part, resnet18.HEAD, *rates)
         return torch.optim.AdamW(groups, weight_decay=params.weight_decay, fused=True)
 
+    recipe = Recipe(fresh_part, optimizer, params.epochs, params.schedule)
     with (
-        engine.threads(threads),
+        numerics.threads(threads),
         activations.cached(
-            frozen, images, scaling, device=place, folder=cache, limit=MEMORY_LIMIT
+            frozen, data.images, scaling, device=place, folder=cache, limit=MEMORY_LIMIT
         ) as inputs,
     ):
-        recipe = Recipe(
-            make_model=fresh_part,
-            make_optimizer=optimizer,
-            epochs=params.epochs,
-            batch_size=params.batch_size,
-            schedule=params.schedule,
-            prepare=identity if len(frozen) else scaling,
-        )
         outcome = cross_validate(
-            recipe, inputs, labels, np.load(folds), seed=seed, device=place, label="ResNet-18"
-        )
+            recipe, inputs, data.labels, np.load(folds),
+            batch_size=params.batch_size, prepare=identity if len(frozen) else scaling,
+            seed=seed, device=place, label=RESNET18.short,
+        )  # fmt: skip
 
     outcome.save(results)
-    network.cpu().load_state_dict(frozen.state_dict() | outcome.state)
-    model.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(
-        {
-            "architecture": "ResNet18",
-            "arguments": {},
-            "scaling": scaling.as_dict(),
-            "state_dict": network.state_dict(),
-        },
-        model,
-    )
-    print(f"ResNet-18: {outcome}")
+    whole = frozen.cpu().state_dict() | outcome.state
+    store.save(model, resnet18.NAME, arguments, scaling, data.names, whole)
+    print(f"{RESNET18.short}: {outcome}")
 
 
 if __name__ == "__main__":

@@ -12,12 +12,14 @@ import torch
 from pydantic import Field
 
 from taller.data import dataset
-from taller.models.scaling import WORKSHOP
-from taller.models.simple_nn import SimpleNN
+from taller.models import simple_nn, store
+from taller.models.catalogue import SIMPLE_NN
+from taller.models.scaling import Scaling
 from taller.program import cli, params
 from taller.program.params import Device, Seed
 from taller.training.cross_validation import cross_validate
-from taller.training.engine import Recipe, choose_device
+from taller.training.engine import Recipe
+from taller.training.numerics import choose_device
 
 
 class Params(params.Section):
@@ -40,36 +42,32 @@ def kfold_train(
     results: Path = Path("resultados/simple_nn"),
 ) -> None:
     place = choose_device(device)
-    images, labels = dataset.load(train)
-    architecture = {"hidden": params.hidden, "dropout": params.dropout}
+    data = dataset.load(train)
+    arguments = {
+        "classes": data.classes,
+        "shape": data.shape,
+        "hidden": params.hidden,
+        "dropout": params.dropout,
+    }
+    scaling = Scaling(mean=(0.5,), std=(0.5,), size=data.shape[1:])  # the workshop's
     recipe = Recipe(
-        make_model=lambda: SimpleNN(**architecture),
+        make_model=lambda: simple_nn.build(**arguments),
         # With no weight decay AdamW is Adam, the workshop's optimizer.
         make_optimizer=lambda network: torch.optim.AdamW(
             network.parameters(), params.learning_rate, weight_decay=params.weight_decay, fused=True
         ),
         epochs=params.epochs,
-        batch_size=params.batch_size,
         schedule=params.schedule,
-        prepare=WORKSHOP,
     )
     outcome = cross_validate(
-        recipe, images, labels, np.load(folds),
-        seed=seed, device=place, label="SimpleNN",
+        recipe, data.images, data.labels, np.load(folds),
+        batch_size=params.batch_size, prepare=scaling, seed=seed, device=place,
+        label=SIMPLE_NN.short,
     )  # fmt: skip
 
     outcome.save(results)
-    model.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(
-        {
-            "architecture": "SimpleNN",
-            "arguments": architecture,
-            "scaling": WORKSHOP.as_dict(),
-            "state_dict": outcome.state,
-        },
-        model,
-    )
-    print(f"SimpleNN: {outcome}")
+    store.save(model, simple_nn.NAME, arguments, scaling, data.names, outcome.state)
+    print(f"{SIMPLE_NN.short}: {outcome}")
 
 
 if __name__ == "__main__":

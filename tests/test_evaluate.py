@@ -6,7 +6,10 @@ import pytest
 from sklearn import metrics as sk
 
 from stages.evaluate import ERRORS, agreement, measure
+from taller.data.dataset import Dataset
 from taller.program import files
+
+NAMES = tuple("abcdefghij")
 
 
 @pytest.fixture
@@ -16,8 +19,8 @@ def measured(tmp_path):
     labels = np.where(
         random.random(400) < 0.8, probabilities.argmax(axis=1), random.integers(0, 10, 400)
     )
-    images = random.integers(0, 256, (400, 28, 28), dtype=np.uint8)
-    scores = measure(tmp_path, images, labels, np.log(probabilities + 1e-300))
+    images = random.integers(0, 256, (400, 3, 5, 6), dtype=np.uint8)
+    scores = measure(tmp_path, Dataset(images, labels, NAMES), np.log(probabilities + 1e-300))
     return tmp_path, images, labels, probabilities, scores
 
 
@@ -36,9 +39,9 @@ def test_per_class(measured):
     folder, _, labels, probabilities, _ = measured
     table = pd.read_csv(folder / "test_per_class.csv")
     assert list(table) == ["clase", "precision", "recall", "f1", "support"]
-    assert list(table["clase"]) == list(range(10))
+    assert list(table["clase"]) == list(NAMES)
     expected = sk.precision_recall_fscore_support(labels, probabilities.argmax(axis=1))
-    np.testing.assert_allclose(table.to_numpy().T[1:], expected, atol=1e-6)
+    np.testing.assert_allclose(table.drop(columns="clase").to_numpy().T, expected, atol=1e-6)
 
 
 def test_the_errors_are_the_surest_ones(measured):
@@ -52,13 +55,16 @@ def test_the_errors_are_the_surest_ones(measured):
     for image, label, said in zip(
         errors["images"], errors["labels"], errors["predicted"], strict=True
     ):
-        (row,) = np.flatnonzero((images == image).all(axis=(1, 2)))
+        (row,) = np.flatnonzero((images == image).all(axis=(1, 2, 3)))
         assert (labels[row], predicted[row]) == (label, said)
 
 
 def test_agreement():
-    found = agreement(
-        simple_nn=np.array([True, True, True, False, False, False]),
-        resnet18=np.array([True, True, False, True, True, False]),
-    )
-    assert found == {"both": 2, "only_simple_nn": 1, "only_resnet18": 2, "neither": 1}
+    right = {
+        "one": np.array([True, True, True, False, False, False]),
+        "other": np.array([True, True, False, True, True, False]),
+    }
+    assert agreement(right, "one", "other") == {
+        "first": "one", "second": "other",
+        "both": 2, "only_first": 1, "only_second": 2, "neither": 1,
+    }  # fmt: skip

@@ -1,17 +1,35 @@
-"""The pictures: what they say, in which language, and that the committed ones are there."""
+"""The pictures: what they say, in which language, of how many models, classes and channels."""
 
 import re
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+import made_up
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
 
-from taller.report import figures
+from taller.data import dataset
+from taller.data.dataset import Dataset
+from taller.models.catalogue import MODELS
+from taller.report import plot_rows
+from taller.report.figures import (
+    confusion_matrices,
+    example,
+    folds,
+    glyph_sheet,
+    loss_curves,
+    reliability,
+    style,
+    surest_errors,
+)
 from taller.scores import comparison, results
+from taller.scores.statistics import Estimate
 
 ROOT = Path(__file__).parents[1]
 ENGLISH = re.compile(
@@ -19,87 +37,178 @@ ENGLISH = re.compile(
     r"predict(ed|ion)|counts?|mean|errors?|test|perfect|model)\b",
     re.IGNORECASE,
 )
-NAMES = ["SimpleNN", "ResNet18 (fine-tuning)"]
+SIMPLE, TUNED = MODELS
+CASES = {
+    "two": {},
+    "three": {"entries": made_up.THREE, "folds": 2},
+    "digits": {"names": tuple("0123456789"), "shape": (1, 28, 28)},
+    "twelve": {"entries": made_up.THREE, "names": made_up.MONTHS, "shape": (1, 28, 28)},
+}
 
 
 @pytest.fixture(scope="module")
-def found():
-    return comparison.read(ROOT / "resultados")
+def drawn(tmp_path_factory) -> dict[str, dict]:
+    """The pictures of each case, by name, laid out once."""
+    return {name: draw(tmp_path_factory.mktemp(name), case) for name, case in CASES.items()}
+
+
+def draw(place: Path, case: dict) -> dict:
+    made_up.write(place, **case)
+    folder = place / "resultados"
+    found = comparison.read(folder, case.get("entries", MODELS))
+    models = {result.entry: result for result in found.models}
+    sample = dataset.load(folder / "muestra_datos.npz")
+    pictures = {
+        "example": example.draw(sample.images[0], "una etiqueta"),
+        "curva_loss": loss_curves.draw(
+            {entry: plot_rows.loss_curves(result) for entry, result in models.items()}
+        ),
+        "folds": folds.draw(
+            {
+                entry: pd.Series(result.scores("accuracy"), plot_rows.fold_names(result))
+                for entry, result in models.items()
+            },
+            dict.fromkeys(models, Estimate(0.8, 0.7, 0.85)),
+        ),
+        "confusion_matrix": confusion_matrices.draw(
+            {entry: result.confusion for entry, result in models.items()}, found.names
+        ),
+        "calibracion": reliability.draw(
+            {entry: comparison.calibration(result) for entry, result in models.items()},
+            dict.fromkeys(models, 0.0123),
+        ),
+        "errores": surest_errors.draw(
+            {entry: first(results.surest_errors(folder, entry)) for entry in models},
+            found.names,
+        ),
+        "glifos": glyph_sheet.draw(
+            dataset.load(folder / "muestra_letras.npz"), sample, "Imágenes de Frutas"
+        ),
+    }
+    for figure in pictures.values():
+        figure.draw_without_rendering()
+    return pictures
+
+
+def first(errors: dict) -> dict:
+    """A few of a model's errors: each is a panel, and takes its time."""
+    return {key: values[:4] for key, values in errors.items()}
+
+
+def texts(figure) -> list[str]:
+    """All that a new figure says, tick labels included."""
+    figure.draw_without_rendering()
+    return shown(figure)
+
+
+def shown(figure) -> list[str]:
+    """The same of one that was laid out already."""
+    found = (text.get_text() for text in figure.findobj(Text) if text.get_visible())
+    return [text for text in found if text]
 
 
 def errors(count: int) -> dict:
     return {
-        "images": np.zeros((count, 28, 28), np.uint8),
+        "images": np.zeros((count, 1, 8, 8), np.uint8),
         "labels": np.arange(count) % 10,
         "predicted": (np.arange(count) + 1) % 10,
         "confidence": np.linspace(1, 0.5, count),
     }
 
 
-def all_figures(found) -> dict:
-    both = dict(zip(NAMES, found.both, strict=True))
-    accuracies = {name: result.scores["accuracy"] for name, result in both.items()}
-    return {
-        "example": figures.example(np.zeros((28, 28), np.uint8), 5),
-        "curva_loss": figures.loss_curves(
-            {name: results.loss_curves(result) for name, result in both.items()}
-        ),
-        "folds": figures.folds(accuracies, {name: (0.98, 0.97, 0.99) for name in NAMES}),
-        "confusion_matrix": figures.confusion_matrices(
-            {name: result.confusion for name, result in both.items()}
-        ),
-        "calibracion": figures.reliability(
-            {name: comparison.calibration(result) for name, result in both.items()},
-            dict.fromkeys(NAMES, 0.0123),
-        ),
-        "errores": figures.surest_errors(dict.fromkeys(NAMES, errors(8))),
-    }
-
-
-def texts(figure) -> list[str]:
-    """All that a figure says, tick labels included."""
-    figure.draw_without_rendering()
-    found = (text.get_text() for text in figure.findobj(Text) if text.get_visible())
-    return [text for text in found if text]
-
-
-def test_pictures_speak_spanish(found):
-    for name, figure in all_figures(found).items():
-        said = texts(figure)
+@pytest.mark.parametrize("case", CASES)
+def test_pictures_speak_spanish(drawn, case):
+    for name, figure in drawn[case].items():
+        said = shown(figure)
         assert said, name
         assert not [text for text in said if ENGLISH.search(text)], name
         assert not [text for text in said if re.search(r"\d\.\d|\d-|10\^", text)], name
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_no_title_is_cut_off_or_lies_upon_another(drawn, case):
+    for name, figure in drawn[case].items():
+        width, height = figure.canvas.get_width_height()
+        labels = [
+            label
+            for axes in figure.axes
+            for label in (axes.title, axes.xaxis.label, axes.yaxis.label)
+            if label.get_text()
+        ]
+        above = [figure._suptitle] if figure._suptitle else []
+        boxes = [label.get_window_extent() for label in labels + above]
+        for label, box in zip(labels + above, boxes, strict=True):
+            inside = box.x0 >= -1 and box.x1 <= width + 1 and box.y0 >= -1 and box.y1 <= height + 1
+            assert inside, (name, label.get_text())
+            assert box.count_overlaps(boxes) == 1, (name, label.get_text())  # itself
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("curva_loss", {"0,1", "0,5", "Época", "entrenamiento", "validación"}),
+        ("curva_loss", {"0,5", "Época", "entrenamiento", "validación"}),
         ("folds", {"Pliegue 1", "Media e IC 95 %"}),
         ("calibracion", {"SimpleNN: ECE = 1,23\u00a0%", "Confianza (%)", "calibración perfecta"}),
-        ("errores", {"dijo 1 (> 99,9\u00a0%)\nera 0", "dijo 8 (50,0\u00a0%)\nera 7"}),
+        ("confusion_matrix", {"Etiqueta real", "Predicción", *made_up.FRUIT}),
+        ("glifos", {"Letras dibujadas", "Imágenes de Frutas"}),
+        ("example", {"Etiqueta: una etiqueta"}),
     ],
 )
-def test_pictures_say_what_they_should(found, name, expected):
-    assert expected <= set(texts(all_figures(found)[name]))
+def test_pictures_say_what_they_should(drawn, name, expected):
+    assert expected <= set(shown(drawn["two"][name]))
 
 
-def test_the_models_differ_in_colour_and_in_marker(found):
-    for looks in (figures.COLORS, figures.MARKERS):
-        assert len({looks[name] for name in NAMES}) == 2
-    for axes, name in zip(all_figures(found)["curva_loss"].axes, NAMES, strict=True):
-        assert {line.get_color() for line in axes.lines} == {figures.COLORS[name]}
+@pytest.mark.parametrize("case", ["three", "twelve"])
+@pytest.mark.parametrize("name", ["curva_loss", "folds", "confusion_matrix", "calibracion"])
+def test_every_model_is_named(drawn, case, name):
+    said = {line for text in shown(drawn[case][name]) for line in text.split("\n")}
+    assert {entry.name for entry in made_up.THREE} <= said
+
+
+def test_the_models_differ_in_colour_and_in_marker(drawn):
+    for axes, entry in zip(drawn["three"]["curva_loss"].axes, made_up.THREE, strict=True):
+        assert {line.get_color() for line in axes.lines} == {entry.color}
+        assert {line.get_marker() for line in axes.lines} == {entry.marker}
         assert {line.get_linestyle() for line in axes.lines} == {"-", "--"}
+
+
+def test_another_look_needs_no_other_place():
+    entry = replace(TUNED, color="#123456", marker="v")
+    rows = pd.DataFrame({"epoca": [1, 2], "conjunto": "validación"})
+    rows = rows.assign(media=0.5, inferior=0.4, superior=0.6)
+    lines = loss_curves.draw({entry: rows}).axes[0].lines
+    assert {(line.get_color(), line.get_marker()) for line in lines} == {("#123456", "v")}
 
 
 def test_the_confusion_matrix_tells_counts_and_shares_of_rows():
     counts = np.array([[3, 1], [0, 2]])
-    figure = figures.confusion_matrices({"SimpleNN": counts})
-    said = texts(figure)
-    assert {"3", "75,0", "25,0", "2", "100,0", "·"} <= set(said)
+    axes = confusion_matrices.draw({SIMPLE: counts}, ("sí", "no")).axes[0]
     # x is the prediction, y the truth.
-    at = {text.get_text(): tuple(np.round(text.get_position())) for text in figure.axes[0].texts}
-    assert (at["1"], at["·"], at["25,0"]) == ((1, 0), (0, 1), (1, 0))
+    at = {text.get_text(): tuple(np.floor(text.get_position())) for text in axes.texts}
+    assert at == {"3\n75,0": (0, 0), "1\n25,0": (1, 0), "·": (0, 1), "2\n100,0": (1, 1)}
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["sí", "no"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["sí", "no"]
+
+
+def test_a_class_without_test_images_is_drawn_and_counted():
+    counts = np.array([[3, 1], [0, 0]])
+    said = texts(confusion_matrices.draw({SIMPLE: counts}, ("sí", "no")))
+    assert said.count("·") == 2
+
+
+def test_long_names_are_slanted_and_numbers_fit_their_cells(drawn):
+    figure = drawn["twelve"]["confusion_matrix"]
+    for axes in figure.axes[:3]:
+        assert {label.get_rotation() for label in axes.get_xticklabels()} == {45}
+        cell = axes.get_window_extent().width / len(made_up.MONTHS)
+        assert max(text.get_window_extent().width for text in axes.texts) < cell
+
+
+def test_of_many_classes_only_the_colours_are_told():
+    names = [f"clase {number}" for number in range(30)]
+    figure = confusion_matrices.draw({SIMPLE: np.eye(30, dtype=int) * 5}, names)
+    assert not figure.axes[0].texts
+    assert set(names) <= set(texts(figure))
 
 
 def test_the_losses_spread_is_that_of_the_folds():
@@ -108,7 +217,7 @@ def test_the_losses_spread_is_that_of_the_folds():
         pd.DataFrame(rows).assign(epoca=[1, 2], conjunto=split)
         for split in ("entrenamiento", "validación")
     )
-    (axes,) = figures.loss_curves({"SimpleNN": curves}).axes
+    (axes,) = loss_curves.draw({SIMPLE: curves}).axes
     for line, band in zip(axes.lines, axes.collections, strict=True):
         np.testing.assert_allclose(line.get_ydata(), rows["media"])
         corners = band.get_paths()[0].vertices
@@ -117,39 +226,121 @@ def test_the_losses_spread_is_that_of_the_folds():
             assert (heights.min(), heights.max()) == pytest.approx((low, high))
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 3, 40])
+def test_epochs_have_whole_ticks_and_losses_some(epochs):
+    rows = pd.DataFrame({"epoca": range(1, epochs + 1), "conjunto": "validación"})
+    rows = rows.assign(media=0.61, inferior=0.605, superior=0.615)
+    axes = loss_curves.draw({SIMPLE: rows}).axes[0]
+    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        ticks = [tick for tick in axis.get_ticklocs() if low <= tick <= high]
+        assert ticks
+        assert axis is axes.yaxis or all(float(tick).is_integer() for tick in ticks)
+
+
 def test_the_means_have_the_intervals_that_are_given():
-    accuracies = {name: pd.Series([0.98, 0.97], index=[1, 2]) for name in NAMES}
-    means = dict(zip(NAMES, [(0.97, 0.96, 0.99), (0.98, 0.95, 0.985)], strict=True))
-    axes = figures.folds(accuracies, means).axes[0]
-    for container, (mean, low, high) in zip(axes.containers, means.values(), strict=True):
+    accuracies = {entry: pd.Series([0.98, 0.97], index=[1, 2]) for entry in MODELS}
+    ends = [(0.97, 0.96, 0.99), (0.98, 0.95, 0.985)]
+    means = {entry: Estimate(*one) for entry, one in zip(MODELS, ends, strict=True)}
+    axes = folds.draw(accuracies, means).axes[0]
+    for container, (mean, low, high) in zip(axes.containers, ends, strict=True):
         point, _, (bar,) = container.lines
         assert point.get_xdata()[0] == pytest.approx(100 * mean)
         assert bar.get_segments()[0][:, 0] == pytest.approx([100 * low, 100 * high])
 
 
-def test_the_folds_tell_the_difference_with_its_sign():
+def test_the_folds_tell_the_difference_of_two_models_with_its_sign():
     accuracies = {
-        NAMES[0]: pd.Series([0.98, 0.97], index=[1, 2]),
-        NAMES[1]: pd.Series([0.99, 0.965], index=[1, 2]),
+        SIMPLE: pd.Series([0.98, 0.97], index=[1, 2]),
+        TUNED: pd.Series([0.99, 0.965], index=[1, 2]),
     }
-    said = texts(figures.folds(accuracies, dict.fromkeys(NAMES, (0.98, 0.97, 0.99))))
-    assert {"+1,00", "−0,50"} <= set(said)
+    means = dict.fromkeys(MODELS, Estimate(0.98, 0.97, 0.99))
+    assert {"+1,00", "−0,50"} <= set(texts(folds.draw(accuracies, means)))
+
+
+def test_a_line_joins_all_models_of_a_fold():
+    values = dict(zip(made_up.THREE, ([0.98, 0.97], [0.95, 0.99], [0.96, 0.98]), strict=True))
+    accuracies = {entry: pd.Series(shares, index=[1, 2]) for entry, shares in values.items()}
+    figure = folds.draw(accuracies, dict.fromkeys(values, Estimate(0.97, 0.96, 0.98)))
+    axes = figure.axes[0]
+    ends = [segment[:, 0].tolist() for segment in axes.collections[0].get_segments()]
+    np.testing.assert_allclose(ends, [[95, 98], [97, 99]])
+    assert not [text for text in texts(figure) if "diferencia" in text or text.startswith("+")]
+
+
+def test_errors_say_what_was_said_how_surely_and_what_it_was():
+    names = [str(digit) for digit in range(10)]
+    said = texts(surest_errors.draw(dict.fromkeys(MODELS, errors(8)), names))
+    assert {"dijo 1 (> 99,9\u00a0%)\nera 0", "dijo 8 (50,0\u00a0%)\nera 7"} <= set(said)
+    names[1] = "un nombre que no acaba nunca"
+    said = texts(surest_errors.draw({SIMPLE: errors(8)}, names))
+    assert "dijo un nombre que no…\n(> 99,9\u00a0%)\nera 0" in said
 
 
 @pytest.mark.parametrize("count", [0, 1, 12])
 def test_models_with_few_errors_or_none_are_drawn_too(count):
-    figure = figures.surest_errors({NAMES[0]: errors(count), NAMES[1]: errors(12)})
+    names = [str(digit) for digit in range(10)]
+    figure = surest_errors.draw({SIMPLE: errors(count), TUNED: errors(12)}, names)
     said = [text for text in texts(figure) if text.startswith("dijo")]
     assert len(said) == count + 12
 
 
-def test_the_plots_page_has_every_picture_of_the_pipeline(pipeline_pictures):
-    plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
-    pictures = [
-        name for plot in plots for name in ([plot] if isinstance(plot, str) else plot)
-        if name.endswith(".png")
-    ]  # fmt: skip
-    assert set(pictures) == pipeline_pictures
-    for name in pictures:
-        with Image.open(ROOT / name) as picture:
-            assert len(picture.convert("L").getcolors()) > 10, name
+def test_grey_is_shown_grey_and_colour_in_colour(tmp_path):
+    """Seen in the picture's own pixels: a block of one colour in a black image."""
+    for channels, block in ((1, (255, 255, 255)), (3, (255, 128, 0))):
+        image = np.zeros((channels, 10, 12), np.uint8)
+        image[:, 2:8, 3:9] = np.array(block[:channels], np.uint8)[:, None, None]
+        style.save(example.draw(image, "x"), tmp_path / "one.png", dpi=50)
+        with Image.open(tmp_path / "one.png") as picture:
+            colours = {color for count, color in picture.convert("RGB").getcolors(99_999)
+                       if count > 300}  # fmt: skip
+        assert {block, (0, 0, 0)} <= colours
+
+
+def test_the_sheet_has_every_image_at_its_place():
+    random = np.random.default_rng(0)
+    images = random.integers(1, 256, (57, 3, 4, 5)).astype(np.uint8)
+    page = glyph_sheet.sheet(images)
+    assert page.shape == (3, 40, 50)
+    for number in (0, 9, 10, 56):
+        row, column = divmod(number, 10)
+        part = page[:, 4 * row : 4 * row + 4, 5 * column : 5 * column + 5]
+        np.testing.assert_array_equal(part, images[number])
+    assert not page[:, 24:].any()
+    few = Dataset(images, np.zeros(57, np.int64), ("a",), None)
+    assert glyph_sheet.draw(few, few, "Imágenes").axes[1].images[0].get_array().shape == (40, 50, 3)
+
+
+SAVE = """
+import sys
+from pathlib import Path
+import numpy as np
+from taller.report.figures import example, style
+style.save(example.draw(np.zeros((1, 4, 4), np.uint8), "x"), Path(sys.argv[1]), dpi=40)
+"""
+
+
+def test_a_pictures_bytes_depend_on_the_picture_alone(tmp_path):
+    """Neither on the user's own matplotlibrc, nor on the locale, nor on the time."""
+    (tmp_path / "matplotlibrc").write_text("font.size: 20\nfont.family: serif\naxes.grid: False\n")
+    for name, env in {
+        "plain": {},
+        "own": {"MATPLOTLIBRC": str(tmp_path), "LC_ALL": "C", "SOURCE_DATE_EPOCH": "1"},
+    }.items():
+        path = [sys.executable, "-c", SAVE, str(tmp_path / f"{name}.png")]
+        subprocess.run(path, cwd=ROOT, check=True, env={"PATH": "/usr/bin:/bin", **env})
+    assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "own.png").read_bytes()
+
+
+def test_only_the_pictures_import_matplotlib_to_draw():
+    drawing = {
+        path.parent.relative_to(ROOT).as_posix()
+        for folder in ("stages", "taller", "tools")
+        for path in (ROOT / folder).rglob("*.py")
+        if re.search(r"matplotlib\.figure|pyplot|seaborn", path.read_text(encoding="utf-8"))
+    }
+    assert drawing == {"taller/report/figures"}
+
+
+def test_the_default_models_are_told_apart_in_grey():
+    shades = [np.dot(to_rgb(entry.color), (0.299, 0.587, 0.114)) for entry in made_up.THREE[:2]]
+    assert len({entry.marker for entry in MODELS}) == len(MODELS) == len({*shades})

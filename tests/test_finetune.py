@@ -1,5 +1,6 @@
 """Which weights fine-tuning changes, and that the cache on disk changes none of them."""
 
+import pickle
 import shutil
 
 import numpy as np
@@ -12,9 +13,11 @@ from stages import finetune as stage
 from stages.pretrain import Params as Pretrain
 from stages.pretrain import pretrain
 from taller.data import dataset, idx
-from taller.models import resnet18, store
+from taller.data.dataset import Dataset
+from taller.models import architectures, resnet18, store
 from taller.program import files
 from taller.program.errors import Problem
+from taller.training import seeds
 
 PARAMS = {
     "trainable": ["fc"], "stem": "sum_rgb", "image_size": 28, "learning_rate": 0.01,
@@ -27,9 +30,9 @@ PARAMS = {
 def folder(mnist_raw, tmp_path_factory):
     """Real images, two folds and a network without pretraining."""
     folder = tmp_path_factory.mktemp("finetune")
-    images = idx.read(mnist_raw / "train-images-idx3-ubyte")[:128]
+    images = idx.read(mnist_raw / "train-images-idx3-ubyte")[:128, np.newaxis]
     labels = idx.read(mnist_raw / "train-labels-idx1-ubyte")[:128].astype(np.int64)
-    dataset.save(folder / "train.npz", images, labels)
+    dataset.save(folder / "train.npz", Dataset(images, labels, tuple("0123456789")))
     np.save(folder / "folds.npy", np.arange(128) % 2)
     files.write_json(folder / "pretrained.json", {"imagenet": {"available": False}})
     settings = Pretrain(
@@ -95,7 +98,7 @@ def test_activations_on_disk_give_the_weights_of_those_in_memory(folder, monkeyp
 
 def test_a_fold_is_what_a_plain_loop_with_these_params_gives(folder, tmp_path):
     base = torch.load(folder / "base.pth", weights_only=True)
-    base["scaling"] = {"mean": 0.3, "std": 0.4, "size": 28}
+    base["scaling"] = {"mean": [0.3], "std": [0.4], "size": [28, 28]}
     torch.save(base, tmp_path / "base.pth")
     rate, factor, decay, size, seed = 0.02, 0.3, 1.0, 32, 7
     params = stage.Params(
@@ -110,13 +113,15 @@ def test_a_fold_is_what_a_plain_loop_with_these_params_gives(folder, tmp_path):
     )  # fmt: skip
     found = pd.read_csv(tmp_path / "history.csv").query("fold == 1")["val_loss"]
 
-    images, labels = map(torch.from_numpy, dataset.load(folder / "train.npz"))
+    data = dataset.load(folder / "train.npz")
+    images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
     inputs = torch.nn.functional.interpolate(
-        (images[:, None] / 255 - 0.3) / 0.4, size=(size, size), mode="bilinear"
+        (images / 255 - 0.3) / 0.4, size=(size, size), mode="bilinear"
     )
     rows, held_out = torch.arange(1, 128, 2), torch.arange(0, 128, 2)
-    torch.manual_seed(seed)
-    network = resnet18.build()
+    fit = seeds.of_fit(seed, fold=0)
+    torch.manual_seed(seeds.of_weights(fit))
+    network = resnet18.build(10, (1, 28, 28))
     fresh = {key: value for key, value in network.state_dict().items() if key.startswith("fc.")}
     network.load_state_dict(base["state_dict"] | fresh)
     layer4, fc = list(network.layer4.parameters()), list(network.fc.parameters())
@@ -126,8 +131,8 @@ def test_a_fold_is_what_a_plain_loop_with_these_params_gives(folder, tmp_path):
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, [rate * factor, rate], total_steps=4, cycle_momentum=False
     )
-    order = torch.Generator().manual_seed(seed)
-    for expected in found:
+    for epoch, expected in enumerate(found, start=1):
+        order = torch.Generator().manual_seed(seeds.of_order(fit, epoch))
         network.eval()
         network.layer4.train()
         for chosen in rows[torch.randperm(64, generator=order)].split(32):
@@ -140,14 +145,30 @@ def test_a_fold_is_what_a_plain_loop_with_these_params_gives(folder, tmp_path):
             loss = cross_entropy(network(inputs[held_out]), labels[held_out])
         assert loss.item() == pytest.approx(expected, rel=2e-4)
     recorded = torch.load(tmp_path / "model.pth", weights_only=True)["scaling"]
-    assert recorded == {"mean": 0.3, "std": 0.4, "size": size}
+    assert recorded == {"mean": [0.3], "std": [0.4], "size": [size, size]}
 
 
-def test_a_last_layer_that_stays_random_is_told(folder, capsys):
-    run(folder, trainable=["bn1"])
-    assert "fc is not among them" in capsys.readouterr().out
-    run(folder)
-    assert "fc is not" not in capsys.readouterr().out
+@pytest.mark.parametrize("trainable", [["bn1"], [], ["layer4", "conv1"], "fc", ["fc", "fc2"], 3])
+def test_a_last_layer_that_would_stay_random_is_refused(trainable):
+    with pytest.raises(ValueError, match="all, or a list with fc and any of conv1, bn1, layer1"):
+        stage.Params(**PARAMS | {"trainable": trainable})
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"no model", pickle.dumps({"architecture": "ResNet18"}), "simple_nn"]
+)
+def test_a_bad_base_is_one_line(folder, tmp_path, damage):
+    base = tmp_path / "base.pth"
+    if damage == "simple_nn":
+        saved = torch.load(folder / "base.pth", weights_only=True)
+        torch.save(saved | {"architecture": "SimpleNN"}, base)
+    else:
+        base.write_bytes(damage)
+    with pytest.raises(Problem, match=r"base\.pth: expected a model \(ResNet18\), found another"):
+        stage.finetune(
+            stage.Params(**PARAMS), 0, 1, "cpu",
+            folder / "train.npz", folder / "folds.npy", base,
+        )  # fmt: skip
 
 
 def test_activations_that_do_not_fit_on_the_disk_are_one_line(folder, monkeypatch):
@@ -160,7 +181,8 @@ def test_activations_that_do_not_fit_on_the_disk_are_one_line(folder, monkeypatc
 
 def test_the_model_file_says_how_its_images_are_scaled(folder):
     run(folder, image_size=32)
-    classifier = store.load(folder / "model.pth")
-    assert classifier.scaling.size == 32
-    images = torch.zeros(3, 28, 28, dtype=torch.uint8)
+    classifier = store.load(folder / "model.pth", architectures.ALL)
+    assert classifier.scaling.size == (32, 32)
+    assert classifier.names == tuple("0123456789")
+    images = torch.zeros(3, 1, 28, 28, dtype=torch.uint8)
     assert classifier.network.eval()(classifier.scaling(images)).shape == (3, 10)

@@ -20,18 +20,18 @@ def predictions(request):
 
 def test_confusion(predictions):
     expected = sk.confusion_matrix(*predictions, labels=range(10))
-    np.testing.assert_array_equal(metrics.confusion(*predictions), expected)
+    np.testing.assert_array_equal(metrics.confusion(*predictions, classes=10), expected)
 
 
 def test_per_class(predictions):
-    found = metrics.per_class(metrics.confusion(*predictions))
+    found = metrics.per_class(metrics.confusion(*predictions, classes=10))
     expected = sk.precision_recall_fscore_support(*predictions, labels=range(10), zero_division=0)
     for name, values in zip(("precision", "recall", "f1", "support"), expected, strict=True):
         np.testing.assert_allclose(found[name], values, err_msg=name)
 
 
 def test_macro_scores(predictions):
-    found = metrics.scores(metrics.confusion(*predictions))
+    found = metrics.scores(metrics.confusion(*predictions, classes=10))
     options = {"labels": range(10), "average": "macro", "zero_division": 0}
     assert found == pytest.approx(
         {

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from dvc_render.base import Renderer
+from dvc_render.vega_templates import Template
+
+from taller.models.catalogue import MODELS
 
 REPO = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -30,8 +33,12 @@ PROBE = """
       if (!div.querySelector("img")) seen.plots[div.id] = {
         marks: div.querySelectorAll(".role-mark path, .role-mark text").length,
         texts: [...div.querySelectorAll("svg text, svg tspan")].map((text) => text.textContent),
-        cells: new Set([...div.querySelectorAll(".role-mark.mark-rect path")]
-          .map((cell) => cell.getAttribute("d"))).size,
+        cells: new Set([...div.querySelectorAll(".role-mark.mark-rect path")].map((cell) => {
+          const box = cell.getBoundingClientRect();
+          return `${Math.round(box.x)} ${Math.round(box.y)}`;
+        })).size,
+        colours: [...new Set([...div.querySelectorAll(".role-mark.mark-line path")]
+          .map((line) => line.getAttribute("stroke")))],
         overflows: div.scrollWidth > div.clientWidth,
         svg: svg ? svg.outerHTML : "",
       };
@@ -55,28 +62,41 @@ def browser():
     return found
 
 
+REVISIONS = ["main", "dos-capas", "sin-preentrenar", "todas-las-capas"]
+COMMANDS = [["show"], ["diff", *REVISIONS]]
+
+
 @pytest.fixture(scope="module")
 def repo(tmp_path_factory):
-    """A copy of this working tree with one commit, and other numbers after it."""
+    """A copy of this working tree, with other numbers on each of four branches."""
     copy = tmp_path_factory.mktemp("repo")
     files = git(REPO, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, files.split("\0")):
         if (REPO / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(REPO / name, copy / name)
-    git(copy, "init", "--quiet")
-    git(copy, "add", "--all")
-    git(copy, "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "--quiet", "-m", "t")
-    for path in copy.glob("resultados/plots/*.json"):
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        rows = [{k: v * 0.99 if isinstance(v, float) else v for k, v in r.items()} for r in rows]
-        path.write_text(json.dumps(rows), encoding="utf-8")
+    git(copy, "init", "--quiet", "--initial-branch", REVISIONS[0])
+    for revision in REVISIONS:
+        if revision != REVISIONS[0]:
+            git(copy, "switch", "--quiet", "--create", revision)
+            for path in copy.glob("resultados/plots/*.json"):
+                rows = json.loads(path.read_text(encoding="utf-8"))
+                path.write_text(json.dumps([other(row) for row in rows]), encoding="utf-8")
+        git(copy, "add", "--all")
+        author = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+        git(copy, *author, "commit", "--quiet", "-m", revision)
     run(copy, sys.executable, "-m", "tools.plots_page")
     return copy
 
 
+def other(row):
+    return {key: value * 0.99 if isinstance(value, float) else value for key, value in row.items()}
+
+
 def run(cwd, *command):
-    return subprocess.run(command, cwd=cwd, check=True, text=True, stdout=subprocess.PIPE).stdout
+    return subprocess.run(
+        command, cwd=cwd, check=True, encoding="utf-8", stdout=subprocess.PIPE
+    ).stdout
 
 
 def git(cwd, *arguments):
@@ -112,21 +132,21 @@ def look(browser, page, profile):
         "--dump-dom",
         probe.as_uri(),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120, check=True)
     console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
     _, found, report = done.stdout.rpartition("<pre>")
     assert found, f"the page ran no script at all: {console}"
     return json.loads(html.unescape(report.partition("</pre>")[0])), console
 
 
-@pytest.mark.parametrize("command", [["show"], ["diff", "HEAD"]], ids=" ".join)
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_plots_load(repo, command):
     plots = json.loads(dvc(repo, "plots", *command, "--json"))
     assert "errors" not in plots
     assert all(plots["data"].values()), "a plot without data"
 
 
-@pytest.mark.parametrize("command", [["show"], ["diff", "HEAD"]], ids=" ".join)
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_page_draws_offline(repo, browser, command, tmp_path):
     plots = json.loads(dvc(repo, "plots", *command, "--json"))["data"]
     vega = {name: plot[0] for name, plot in plots.items() if plot[0]["type"] == "vega"}
@@ -140,8 +160,11 @@ def test_page_draws_offline(repo, browser, command, tmp_path):
     for name, plot in vega.items():
         drawn = seen["plots"][Renderer.remove_special_chars(name)]
         assert drawn["marks"] >= len(plot["content"]["data"]["values"]) > 0, name
-        if name.startswith("confusion"):
-            assert drawn["cells"] == 100, f"{name}: counts drawn over each other"
+        if name == "confusion":
+            rows = len(plot["content"]["data"]["values"])
+            assert drawn["cells"] == rows, "counts drawn over each other"
+        if name in ("perdida", "folds"):
+            assert len(drawn["colours"]) == len(plot["revisions"]), f"{name}: shared colours"
         assert "NaN" not in drawn["svg"], name
         assert not drawn["overflows"], f"{name} is wider than the page"
         unreadable = [t for t in drawn["texts"] if t in ("undefined", "null") or t.endswith("…")]
@@ -150,4 +173,32 @@ def test_page_draws_offline(repo, browser, command, tmp_path):
             text = " ".join(drawn["texts"])
             assert all(revision in text for revision in plot["revisions"]), name
     assert len(seen["pictures"]) == len(pictures) > 0
+    assert not {"curva_loss", "folds", "confusion_matrix"} & {
+        Path(picture["filename"]).stem for picture in pictures if "filename" in picture
+    }, "a picture of what is drawn above already"
     assert all(seen["pictures"].values()), "a picture did not load"
+
+
+@pytest.mark.parametrize("template", sorted(REPO.glob(".dvc/plots/*.json")), ids=lambda p: p.stem)
+def test_templates_name_no_model(template):
+    text = template.read_text(encoding="utf-8")
+    assert not [entry.name for entry in MODELS if entry.name in text or entry.color in text]
+    json.loads(text)
+
+
+def test_the_page_names_no_model():
+    text = (REPO / ".dvc/plots/page.html").read_text(encoding="utf-8")
+    assert not [entry.short for entry in MODELS if entry.short in text]
+
+
+@pytest.mark.parametrize(
+    ("template", "anchors"),
+    [
+        ("loss", {"COLOR", "PLOT_WIDTH", "PLOT_HEIGHT"}),
+        ("fold_scores", {"COLOR", "PLOT_WIDTH", "PLOT_HEIGHT"}),
+        ("confusion_counts", {"PLOT_WIDTH", "PLOT_HEIGHT"}),
+    ],
+)
+def test_templates_have_the_anchors_that_dvc_and_editors_fill(template, anchors):
+    content = json.loads((REPO / f".dvc/plots/{template}.json").read_text(encoding="utf-8"))
+    assert all(Template(content, template).has_anchor(anchor.lower()) for anchor in anchors)

@@ -6,19 +6,21 @@ import torch
 from torch.nn.functional import cross_entropy
 from torchvision.models import resnet18 as torchvision_resnet18
 
-from taller.models import resnet18
-from taller.models.scaling import WORKSHOP
+from taller.models import resnet18, surgery
+from taller.models.scaling import Scaling
 from taller.program.errors import Problem
-from taller.training import activations, engine
+from taller.training import activations, engine, seeds
+from taller.training.batches import Batches
 from taller.training.engine import Recipe
 
 CPU = torch.device("cpu")
+WORKSHOP = Scaling(mean=(0.5,), std=(0.5,), size=(28, 28))
 
 
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    return resnet18.build()
+    return resnet18.build(10, (1, 28, 28))
 
 
 def test_it_is_torchvisions_network_but_for_the_channels(network):
@@ -31,17 +33,33 @@ def test_it_is_torchvisions_network_but_for_the_channels(network):
 
 def test_summing_rgb_is_feeding_the_grey_image_three_times(network):
     colour = torchvision_resnet18(num_classes=10).eval()
-    resnet18.load(network, resnet18.sum_rgb(colour.state_dict()), new=())
+    surgery.load(network, surgery.with_channels(colour.state_dict(), "conv1", 1), new=())
     grey = torch.randn(4, 1, 64, 64)
     torch.testing.assert_close(
         network.eval()(grey), colour(grey.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-4
     )
 
 
+def test_a_grey_image_in_colour_is_the_grey_image():
+    grey = resnet18.build(10, (1, 28, 28)).eval()
+    colour = resnet18.build(10, (3, 28, 28)).eval()
+    surgery.load(colour, surgery.with_channels(grey.state_dict(), "conv1", 3), new=())
+    images = torch.randn(4, 1, 28, 28)
+    torch.testing.assert_close(
+        colour(images.expand(-1, 3, -1, -1)), grey(images), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_channels_that_do_not_match_are_refused(network):
+    state = resnet18.build(10, (3, 28, 28)).state_dict()
+    with pytest.raises(Problem, match="expected 1 or 4 channels, found 3"):
+        surgery.with_channels(state, "conv1", 4)
+
+
 def test_loading_leaves_just_the_new_parts(network):
-    other = resnet18.build().state_dict()
+    other = resnet18.build(10, (1, 28, 28)).state_dict()
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    resnet18.load(network, other, new=("fc",))
+    surgery.load(network, other, new=("fc",))
     for key, value in network.state_dict().items():
         expected = before if key.startswith("fc.") else other
         assert torch.equal(value, expected[key]), key
@@ -55,18 +73,16 @@ def test_loading_leaves_just_the_new_parts(network):
     ],
 )
 def test_loading_other_keys_is_refused(network, change, message):
-    state = resnet18.build().state_dict()
+    state = resnet18.build(10, (1, 28, 28)).state_dict()
     change(state)
     with pytest.raises(Problem, match=message):
-        resnet18.load(network, state, new=("fc",))
+        surgery.load(network, state, new=("fc",))
 
 
-@pytest.mark.parametrize(
-    "trainable", [("fc",), ("layer4", "fc"), ("conv1", "fc"), resnet18.CHILDREN]
-)
+@pytest.mark.parametrize("trainable", [("fc",), ("layer4", "fc"), ("conv1", "fc"), resnet18.PARTS])
 def test_the_two_parts_are_the_whole(network, trainable):
     network.eval()
-    frozen, trained = resnet18.cut(network, trainable)
+    frozen, trained = surgery.cut(network, trainable)
     images = torch.randn(3, 1, 28, 28)
     torch.testing.assert_close(trained(frozen(images)), network(images), rtol=0, atol=0)
     assert {name.split(".")[0] for name, p in trained.named_parameters() if p.requires_grad} == {
@@ -76,8 +92,8 @@ def test_the_two_parts_are_the_whole(network, trainable):
 
 
 def test_the_head_has_a_learning_rate_of_its_own(network):
-    _, trained = resnet18.cut(network, ("layer4", "fc"))
-    head, body = resnet18.parameter_groups(trained, 0.5, 0.1)
+    _, trained = surgery.cut(network, ("layer4", "fc"))
+    head, body = surgery.parameter_groups(trained, "fc", 0.5, 0.1)
     assert (head["lr"], body["lr"]) == (0.5, 0.05)
     assert [p.shape for p in head["params"]] == [(10, 512), (10,)]
     assert len(body["params"]) == len(list(network.layer4.parameters()))
@@ -89,13 +105,13 @@ def test_training_on_kept_activations_is_training_with_the_frozen_layers(
     network, trainable, limit, tmp_path
 ):
     random = np.random.default_rng(0)
-    images = random.integers(0, 256, size=(96, 28, 28), dtype=np.uint8)
+    images = random.integers(0, 256, size=(96, 1, 28, 28), dtype=np.uint8)
     labels = torch.from_numpy(random.integers(0, 10, size=96))
-    frozen, trained = resnet18.cut(network, trainable)
+    frozen, trained = surgery.cut(network, trainable)
     start = {key: value.clone() for key, value in trained.state_dict().items()}
 
     def fresh():
-        _, part = resnet18.cut(resnet18.build(), trainable)
+        _, part = surgery.cut(resnet18.build(10, (1, 28, 28)), trainable)
         part.load_state_dict(start)
         return part
 
@@ -108,19 +124,16 @@ def test_training_on_kept_activations_is_training_with_the_frozen_layers(
         assert isinstance(inputs, np.memmap) == (limit == 0)
         kept = torch.from_numpy(np.array(inputs))
     assert not list(tmp_path.iterdir())
-    recipe = Recipe(fresh, sgd, epochs=3, batch_size=32)
     rows = torch.arange(96)
-    found = engine.fit(
-        recipe,
-        lambda: engine.batches(kept, labels, rows, 32, device=CPU, prepare=engine.identity),
-        steps=3, seed=0, device=CPU,
-    ).model  # fmt: skip
+    data = Batches(kept, labels, rows, 32, CPU)
+    found = engine.fit(Recipe(fresh, sgd, epochs=3), data, seed=0, device=CPU).model
 
     part = fresh().train()
     optimizer = sgd(part)
     frozen.eval()
-    for _ in range(3):
-        for chosen in rows.split(32):
+    for epoch in range(1, 4):
+        pen = torch.Generator().manual_seed(seeds.of_order(0, epoch))
+        for chosen in rows[torch.randperm(96, generator=pen)].split(32):
             with torch.no_grad():
                 below = frozen(WORKSHOP(torch.from_numpy(images)[chosen]))
             loss = cross_entropy(part(below), labels[chosen])
@@ -132,8 +145,8 @@ def test_training_on_kept_activations_is_training_with_the_frozen_layers(
 
 
 def test_an_interrupt_leaves_no_activations_behind(network, tmp_path):
-    frozen, _ = resnet18.cut(network, ("fc",))
-    images = np.zeros((4, 28, 28), np.uint8)
+    frozen, _ = surgery.cut(network, ("fc",))
+    images = np.zeros((4, 1, 28, 28), np.uint8)
     with (
         pytest.raises(KeyboardInterrupt),
         activations.cached(frozen, images, WORKSHOP, device=CPU, folder=tmp_path, limit=0),
@@ -144,11 +157,11 @@ def test_an_interrupt_leaves_no_activations_behind(network, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("trainable", "limit"), [(("fc",), 0), (("fc",), 2**30), (resnet18.CHILDREN, 0)]
+    ("trainable", "limit"), [(("fc",), 0), (("fc",), 2**30), (resnet18.PARTS, 0)]
 )
 def test_what_a_killed_process_left_is_removed(network, tmp_path, trainable, limit):
-    frozen, _ = resnet18.cut(network, trainable)
-    images, left = np.zeros((4, 28, 28), np.uint8), tmp_path / "activations-killed"
+    frozen, _ = surgery.cut(network, trainable)
+    images, left = np.zeros((4, 1, 28, 28), np.uint8), tmp_path / "activations-killed"
     left.mkdir()
     (tmp_path / "other").mkdir()
     with activations.cached(frozen, images, WORKSHOP, device=CPU, folder=tmp_path, limit=limit):
@@ -157,17 +170,17 @@ def test_what_a_killed_process_left_is_removed(network, tmp_path, trainable, lim
 
 
 def test_nothing_frozen_keeps_the_images(network, tmp_path):
-    frozen, _ = resnet18.cut(network, resnet18.CHILDREN)
-    images = np.zeros((4, 28, 28), np.uint8)
+    frozen, _ = surgery.cut(network, resnet18.PARTS)
+    images = np.zeros((4, 1, 28, 28), np.uint8)
     with activations.cached(frozen, images, WORKSHOP, device=CPU, folder=tmp_path, limit=0) as kept:
         assert kept is images
 
 
 def test_every_image_passes_the_frozen_layers_once(network, tmp_path):
-    frozen, _ = resnet18.cut(network, ("fc",))
+    frozen, _ = surgery.cut(network, ("fc",))
     passed = []
     frozen.register_forward_pre_hook(lambda _, inputs: passed.append(len(inputs[0])))
-    images = np.zeros((activations.BATCH + 3, 28, 28), np.uint8)
+    images = np.zeros((activations.BATCH + 3, 1, 28, 28), np.uint8)
     with activations.cached(frozen, images, WORKSHOP, device=CPU, folder=tmp_path, limit=2**30):
         pass
     assert sum(passed) == len(images)

@@ -5,6 +5,8 @@ from torch import nn
 
 from taller.models.simple_nn import SimpleNN
 
+DIGITS = {"classes": 10, "shape": (1, 28, 28)}
+
 
 def workshop_network() -> nn.Module:
     """The network of the workshop, layer by layer."""
@@ -20,11 +22,11 @@ def workshop_network() -> nn.Module:
 
 
 def test_layers_are_the_workshops():
-    assert repr(SimpleNN().net) == repr(workshop_network())
+    assert repr(SimpleNN(**DIGITS).net) == repr(workshop_network())
 
 
 def test_outputs_are_the_workshops_for_the_same_weights():
-    ours, theirs = SimpleNN(), workshop_network()
+    ours, theirs = SimpleNN(**DIGITS), workshop_network()
     theirs.load_state_dict(
         {key.removeprefix("net."): value for key, value in ours.state_dict().items()}
     )
@@ -38,11 +40,11 @@ def test_outputs_are_the_workshops_for_the_same_weights():
 
 def test_parameters_are_counted_by_hand():
     expected = 784 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10
-    assert sum(p.numel() for p in SimpleNN().parameters()) == expected
+    assert sum(p.numel() for p in SimpleNN(**DIGITS).parameters()) == expected
 
 
 def test_layer_sizes_and_dropout_are_free():
-    network = SimpleNN(hidden=[7], dropout=0.5)
+    network = SimpleNN(**DIGITS, hidden=[7], dropout=0.5)
     assert [type(layer) for layer in network.net] == [
         nn.Flatten, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear,
     ]  # fmt: skip

@@ -18,6 +18,10 @@ from taller.report import spanish
         (spanish.p_value(1e-9), "p < 0,001"),
         (spanish.certainty(0.99999), "> 99,9\u00a0%"),
         (spanish.certainty(0.9821), "98,2\u00a0%"),
+        (spanish.listed(["a"]), "a"),
+        (spanish.listed(["a", "b", "c"]), "a, b y c"),
+        (spanish.listed(["uva", "higo"]), "uva e higo"),
+        (spanish.listed(["agua", "hielo"]), "agua y hielo"),
     ],
 )
 def test_spanish(found, expected):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from taller.scores.statistics import corrected_paired_t, exact_mcnemar, fold_mean, wilson
+from taller.scores.statistics import corrected_paired_t, exact_mcnemar, fold_mean, holm, wilson
 
 FIRST = np.array([0.971, 0.969, 0.974, 0.968, 0.972])
 SECOND = np.array([0.980, 0.976, 0.979, 0.981, 0.977])
@@ -29,9 +30,21 @@ def test_the_correction_widens_by_the_factor_of_the_paper():
     assert found.p_value > plain.p_value
 
 
+def test_repeats_shrink_the_share_of_the_folds_alone():
+    """R repeats of K folds: 1 / (R K) + n_val / n_train; more repeats never undo the overlap."""
+    again = [np.tile(scores, 3) for scores in (FIRST, SECOND)]
+    found = corrected_paired_t(*again, train_images=4, val_images=1)
+    spread = (SECOND - FIRST).repeat(3).var(ddof=1)
+    error = np.sqrt((1 / 15 + 1 / 4) * spread)
+    expected = 2 * stats.t.sf((SECOND - FIRST).mean() / error, df=14)
+    assert found.p_value == pytest.approx(expected)
+
+
 def test_models_change_sides():
     there = corrected_paired_t(FIRST, SECOND, 4, 1)
     back = corrected_paired_t(SECOND, FIRST, 4, 1)
+    turned = there.turned()
+    assert (back.mean, back.low, back.high) == pytest.approx((turned.mean, turned.low, turned.high))
     assert (back.mean, back.low, back.high) == pytest.approx((-there.mean, -there.high, -there.low))
     assert back.p_value == pytest.approx(there.p_value)
 
@@ -60,14 +73,15 @@ def test_wilson(hits, images):
     assert found.value == hits / images
     expected = proportion_confint(hits, images, alpha=0.05, method="wilson")
     assert (found.low, found.high) == pytest.approx(expected, abs=1e-12)
-    scipys = stats.binomtest(hits, images).proportion_ci(method="wilson")
-    assert (found.low, found.high) == pytest.approx((scipys.low, scipys.high), abs=1e-12)
 
 
-def test_wilson_of_many_at_once():
-    hits, images = np.array([0, 3, 9]), np.array([1, 4, 9])
-    expected = proportion_confint(hits, images, alpha=0.05, method="wilson")
-    np.testing.assert_allclose((wilson(hits, images).low, wilson(hits, images).high), expected)
+@pytest.mark.parametrize(
+    "p_values",
+    [[0.03], [0.01, 0.04, 0.03], [0.2, 0.9, 0.001, 0.01, 0.01, 0.6], [0.5, 0.9, 0.4], [0, 1, 0.5]],
+)
+def test_holm(p_values):
+    expected = multipletests(p_values, method="holm")[1]
+    np.testing.assert_allclose(holm(p_values), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +92,8 @@ def test_exact_mcnemar(first, second):
     assert (found.only_first, found.only_second) == (first, second)
     expected = mcnemar([[9727, first], [second, 62]], exact=True).pvalue
     assert found.p_value == pytest.approx(expected)
-    assert found.p_value == pytest.approx(stats.binomtest(first, first + second).pvalue)
+    back = exact_mcnemar(second, first)
+    assert back == found.turned()
 
 
 def test_exact_mcnemar_of_models_that_never_differ():

@@ -9,7 +9,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from taller.program import params
-from taller.report import figures
+from taller.report.figures import study as picture
 from tools import study
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +60,7 @@ def test_the_picture_has_a_line_per_source_and_says_what_is_what():
     table = table.assign(
         **{"desv. accuracy": 0.01, "imágenes": 10_000, "accuracy de SimpleNN": 0.94}
     )
-    axes = figures.study(table).axes[0]
+    axes = picture.draw(table).axes[0]
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert set(labels) == {
         "sin preentrenar", "letras", "código del taller (letras)", "SimpleNN desde cero",

@@ -1,27 +1,34 @@
 """The engine against a plain loop, and the independence of its results from the machine."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from taller.models.scaling import WORKSHOP
+from taller.models.scaling import Scaling
 from taller.models.simple_nn import SimpleNN
-from taller.training import engine
+from taller.training import engine, seeds
+from taller.training.batches import Batches
 from taller.training.cross_validation import cross_validate
 from taller.training.engine import Recipe
 
 CPU = torch.device("cpu")
+WORKSHOP = Scaling(mean=(0.5,), std=(0.5,), size=(28, 28))
+network = partial(SimpleNN, classes=10, shape=(1, 28, 28))
 
 
 def adam(network: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=0, fused=True)
 
 
-def recipe(**changes) -> Recipe:
-    settings = {"epochs": 2, "batch_size": 32, "prepare": WORKSHOP} | changes
-    return Recipe(make_model=SimpleNN, make_optimizer=adam, **settings)
+def recipe(epochs: int = 2) -> Recipe:
+    return Recipe(network, adam, epochs)
+
+
+validate = partial(cross_validate, batch_size=32, prepare=WORKSHOP, device=CPU)
 
 
 @pytest.fixture(scope="module")
@@ -29,36 +36,34 @@ def digits(mnist_raw):
     """600 real images, labels, and three folds."""
     from taller.data import idx
 
-    images = idx.read(mnist_raw / "train-images-idx3-ubyte")[:600]
+    images = idx.read(mnist_raw / "train-images-idx3-ubyte")[:600, np.newaxis]
     labels = idx.read(mnist_raw / "train-labels-idx1-ubyte")[:600].astype(np.int64)
     return images, labels, np.arange(600) % 3
 
 
 def test_fit_is_the_workshops_loop(digits):
     images, labels = map(torch.from_numpy, digits[:2])
-    rows = torch.arange(600)
+    data = Batches(images, labels, torch.arange(600), 64, CPU, WORKSHOP)
+    found = engine.fit(recipe(), data, seed=3, device=CPU, validation=data)
 
-    def batches():
-        return engine.batches(images, labels, rows, 64, device=CPU, prepare=WORKSHOP)
-
-    found = engine.fit(recipe(), batches, steps=10, seed=3, device=CPU, validation=batches)
-
-    torch.manual_seed(3)
-    network = SimpleNN()
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    torch.manual_seed(seeds.of_weights(3))
+    plain = network()
+    optimizer = torch.optim.Adam(plain.parameters(), lr=1e-3)
     for row in found.history:
-        network.train()
+        plain.train()
         losses = []
-        for start in range(0, 600, 64):
-            x = (images[start : start + 64, None].float() / 255 - 0.5) / 0.5
-            loss = cross_entropy(network(x), labels[start : start + 64])
+        torch.manual_seed(seeds.of_noise(3, row["epoch"]))
+        pen = torch.Generator().manual_seed(seeds.of_order(3, row["epoch"]))
+        for chosen in torch.randperm(600, generator=pen).split(64):
+            x = (images[chosen].float() / 255 - 0.5) / 0.5
+            loss = cross_entropy(plain(x), labels[chosen])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             losses.append(loss.item() * len(x))
         assert row["train_loss"] == pytest.approx(sum(losses) / 600, rel=1e-4)
-    network.eval()
-    logits = network((images[:, None].float() / 255 - 0.5) / 0.5)
+    plain.eval()
+    logits = plain((images.float() / 255 - 0.5) / 0.5)
     torch.testing.assert_close(found.logits, logits, rtol=1e-3, atol=1e-4)
     assert found.history[-1]["val_loss"] == pytest.approx(
         cross_entropy(logits, labels).item(), rel=1e-3
@@ -68,18 +73,44 @@ def test_fit_is_the_workshops_loop(digits):
     )
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 8])
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 21, 22, 50])
 def test_every_image_is_in_one_batch_and_no_batch_has_a_single_one(size):
     labels = torch.arange(22)
-    shuffle = torch.Generator().manual_seed(0)
-    parts = [
-        batch
-        for _, batch in engine.batches(
-            labels, labels, labels, size, device=CPU, prepare=engine.identity, generator=shuffle
-        )
-    ]
+    data = Batches(labels, labels, labels, size, CPU)
+    parts = [batch for _, batch in data.shuffled(0)]
     assert sorted(torch.cat(parts).tolist()) == list(range(22))
+    assert len(parts) == len(data)
     assert size == 1 or min(map(len, parts)) > 1
+    assert torch.equal(torch.cat(list(data.inputs_only())), labels)
+
+
+def test_the_order_of_an_epoch_hangs_on_the_fits_seed_and_its_number_alone():
+    labels = torch.arange(50)
+    data = Batches(labels, labels, labels, 7, CPU)
+
+    def order(seed, epoch):
+        return torch.cat([part for part, _ in data.shuffled(seeds.of_order(seed, epoch))])
+
+    second = order(1, 2)  # without the first having been drawn
+    torch.manual_seed(99)
+    order(1, 1)
+    assert torch.equal(order(1, 2), second)
+    assert not torch.equal(order(1, 1), second)
+    assert not torch.equal(order(2, 2), second)
+
+
+def test_no_two_fits_share_a_seed_whatever_the_runs_seed():
+    drawn = [
+        seeds.of_fit(seed, repeat, fold)
+        for seed in range(40, 50)
+        for repeat in range(3)
+        for fold in [None, *range(10)]
+    ]
+    assert len(set(drawn)) == len(drawn)
+    assert all(0 <= seed < 2**63 for seed in drawn)
+    # As NumPy's own generator of such trees has it.
+    (child,) = np.random.SeedSequence(42).spawn(2)[1].spawn(1)
+    assert seeds.of_fit(42, 1) == int(child.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def test_one_cycle_rises_to_the_rate_and_falls():
@@ -90,41 +121,55 @@ def test_one_cycle_rises_to_the_rate_and_falls():
         optimizer.register_step_pre_hook(lambda o, *_: rates.append(o.param_groups[0]["lr"]))
         return optimizer
 
-    images, labels = torch.zeros(64, 28, 28, dtype=torch.uint8), torch.zeros(64, dtype=torch.int64)
-    settings = Recipe(
-        SimpleNN, spying_adam, epochs=5, batch_size=8, schedule="one_cycle", prepare=WORKSHOP
-    )
-    engine.fit(
-        settings,
-        lambda: engine.batches(images, labels, torch.arange(64), 8, device=CPU, prepare=WORKSHOP),
-        steps=8, seed=0, device=CPU,
-    )  # fmt: skip
+    images = torch.zeros(64, 1, 28, 28, dtype=torch.uint8)
+    labels = torch.zeros(64, dtype=torch.int64)
+    settings = Recipe(network, spying_adam, epochs=5, schedule="one_cycle")
+    data = Batches(images, labels, torch.arange(64), 8, CPU, WORKSHOP)
+    engine.fit(settings, data, seed=0, device=CPU)
     assert len(rates) == 40
     assert max(rates) == pytest.approx(1e-3, rel=0.01)
     assert rates[0] < max(rates) / 5 and rates[-1] < max(rates) / 100
 
 
 def test_the_number_of_processes_changes_no_bit(digits):
-    runs = [cross_validate(recipe(), *digits, seed=1, device=CPU, jobs=jobs) for jobs in (1, 2, 3)]
+    runs = [validate(recipe(), *digits, seed=1, jobs=jobs) for jobs in (1, 2, 3)]
     for other in runs[1:]:
         assert other.history.equals(runs[0].history)
         assert other.scores.equals(runs[0].scores)
         assert all(torch.equal(other.state[key], value) for key, value in runs[0].state.items())
 
 
+def values(outcome, metric: str) -> list[float]:
+    records = outcome.scores
+    return records[records["metric"] == metric]["value"].tolist()
+
+
 def test_folds_are_validated_on_what_they_were_not_trained_on(digits):
     images, _, folds = digits
     # Labels that nothing but memory can tell: whoever validates on training images does well.
     labels = np.random.default_rng(0).integers(0, 10, size=600)
-    outcome = cross_validate(recipe(epochs=60), images, labels, folds, seed=1, device=CPU)
+    outcome = validate(recipe(epochs=60), images, labels, folds, seed=1)
     assert outcome.history.groupby("fold")["train_accuracy"].max().min() > 0.5
-    assert outcome.scores["accuracy"].max() < 0.25
-    assert outcome.scores["val_images"].tolist() == [200] * 3
-    assert outcome.scores["train_images"].tolist() == [400] * 3
+    assert max(values(outcome, "accuracy")) < 0.25
+    assert values(outcome, "val_images") == [200] * 3
+    assert values(outcome, "train_images") == [400] * 3
 
 
 def test_scores_are_those_of_the_last_epoch(digits):
-    outcome = cross_validate(recipe(), *digits, seed=1, device=CPU)
+    outcome = validate(recipe(), *digits, seed=1)
     last = outcome.history[outcome.history["epoch"] == 2]
-    np.testing.assert_allclose(outcome.scores["accuracy"], last["val_accuracy"])
-    np.testing.assert_allclose(outcome.scores["log_loss"], last["val_loss"], rtol=1e-6)
+    np.testing.assert_allclose(values(outcome, "accuracy"), last["val_accuracy"])
+    np.testing.assert_allclose(values(outcome, "log_loss"), last["val_loss"], rtol=1e-6)
+
+
+def test_records_are_long_and_name_their_model(digits, tmp_path):
+    import pandas as pd
+
+    outcome = validate(recipe(epochs=1), *digits, seed=1)
+    outcome.save(tmp_path / "some_model")
+    records = pd.read_csv(tmp_path / "some_model/scores.csv")
+    assert list(records) == ["model", "repeat", "fold", "metric", "value"]
+    assert set(records["model"]) == {"some_model"}
+    wide = records.pivot(index=["repeat", "fold"], columns="metric", values="value")
+    assert wide.shape == (3, 7) and wide.notna().all(axis=None)
+    assert wide["accuracy"].tolist() == pytest.approx(values(outcome, "accuracy"), rel=1e-7)

@@ -1,7 +1,7 @@
 """Hold all of params.yaml against the schemas of all stages, before any of them works.
 
 A stage checks what it reads itself when it starts; a bad value of a late stage would be found
-only after the early ones have run.
+only after the early ones have run, and a section that no stage reads (a misspelt one) never.
 """
 
 import importlib
@@ -9,18 +9,34 @@ import sys
 
 from taller.program import cli, params
 from taller.program.errors import Problem
-from taller.training.engine import choose_device
+from taller.training.numerics import choose_device
+from tools import code_deps
 
-STAGES = ("download", "preprocess", "kfold_train", "pretrain", "finetune", "evaluate", "compare")
+
+def check_params() -> None:
+    """Check every value that a stage of dvc.yaml reads, and that there are no others.
+
+    Raises
+    ------
+    Problem
+        At the first section that no stage reads, or the first value that is out of range.
+    """
+    read: dict[str, object] = {}
+    for name in code_deps.stages():
+        stage = getattr(importlib.import_module(f"stages.{name}"), name)
+        read |= dict(cli.keys(stage).values())
+    known = sorted({key.partition(".")[0] for key in read})
+    for section in params.load():
+        if section not in known:
+            raise Problem(f"{params.PARAMS_FILE}: {section}: expected one of {', '.join(known)}")
+    for key, schema in read.items():
+        params.read(key, schema)
+    choose_device(params.read("device", params.Device))
 
 
 def main() -> None:
     try:
-        for name in STAGES:
-            stage = getattr(importlib.import_module(f"stages.{name}"), name)
-            for key, schema in cli.keys(stage).values():
-                params.read(key, schema)
-        choose_device(params.read("device", params.Device))
+        check_params()
     except Problem as problem:
         sys.exit(f"check_params: {problem}")
 

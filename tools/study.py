@@ -23,7 +23,8 @@ from stages import download
 from taller.data import fetch
 from taller.program import files, params
 from taller.program.errors import Problem
-from taller.report import figures
+from taller.report.figures import study as picture
+from taller.report.figures import style
 
 # One learning rate for all layers, so that a network without pretraining is not held back.
 COMMON = {"finetune.body_lr_factor": 1.0}
@@ -216,7 +217,7 @@ def main() -> None:
         sys.exit("\nstudy: interrupted; what is done is kept, run it again to go on")
     table = collect(experiments)
     table.to_csv(Path("resultados/estudio.csv"), index=False, float_format="%.4f")
-    figures.save(figures.study(table), Path("resultados/estudio.png"))
+    style.save(picture.draw(table), Path("resultados/estudio.png"))
     print(table.to_string(index=False))
 
 

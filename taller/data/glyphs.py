@@ -180,7 +180,7 @@ def draw(
 
     Returns
     -------
-    images : Tensor of uint8, shape (count, 28, 28)
+    images : Tensor of uint8, shape (count, 1, 28, 28)
         White (255) on black (0), as MNIST.
     labels : Tensor of int64, shape (count,)
     """
@@ -208,7 +208,7 @@ def draw(
     width = 2.4 * torch.exp(0.25 * normal()).clamp(0.5, 2)
     edge = 0.6 + 0.6 * uniform()
     images = write(torch.cat((xy, ink * pressure), 2), width, edge)
-    return images.mul(255).round().byte(), classes[glyphs]
+    return images.mul(255).round().byte().unsqueeze(1), classes[glyphs]
 
 
 def write(paths: Tensor, width: Tensor, edge: Tensor) -> Tensor:

@@ -1,11 +1,11 @@
 """The workshop's small network, trained from scratch."""
 
 from collections.abc import Sequence
+from math import prod
 
 from torch import Tensor, nn
 
-PIXELS = 28 * 28
-CLASSES = 10
+NAME = "SimpleNN"
 
 
 class SimpleNN(nn.Module):
@@ -13,6 +13,9 @@ class SimpleNN(nn.Module):
 
     Parameters
     ----------
+    classes : int
+    shape : sequence of int
+        Channels, height and width of the images.
     hidden : sequence of int
         Units of each hidden layer; the workshop has (128, 64).
     dropout : float
@@ -23,17 +26,26 @@ class SimpleNN(nn.Module):
     With the defaults the modules, and so the names in the state dict, are the workshop's.
     """
 
-    def __init__(self, hidden: Sequence[int] = (128, 64), dropout: float = 0.2) -> None:
+    def __init__(
+        self,
+        classes: int,
+        shape: Sequence[int],
+        hidden: Sequence[int] = (128, 64),
+        dropout: float = 0.2,
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Flatten()]
-        units = PIXELS
+        units = prod(shape)
         for position, width in enumerate(hidden):
             layers += [nn.Linear(units, width), nn.ReLU()]
             if position == 0:
                 layers.append(nn.Dropout(dropout))
             units = width
-        self.net = nn.Sequential(*layers, nn.Linear(units, CLASSES))
+        self.net = nn.Sequential(*layers, nn.Linear(units, classes))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Scaled images, shape (n, 1, 28, 28), to logits, shape (n, 10)."""
+        """Scaled images, shape (n, *shape), to logits, shape (n, classes)."""
         return self.net(images)
+
+
+build = SimpleNN

@@ -12,11 +12,6 @@ from taller.program.errors import Problem
 
 PARAMS_FILE = Path("params.yaml")
 
-TOP_LEVEL = (
-    "seed", "threads", "device",
-    "download", "preprocess", "kfold_train", "pretrain", "finetune",
-)  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Key:
@@ -28,7 +23,6 @@ class Key:
 Seed = Annotated[int, Field(ge=0, lt=2**31), Key("seed")]
 Threads = Annotated[int, Field(ge=1, le=64), Key("threads")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], Key("device")]
-Source = Annotated[Literal["auto", "imagenet", "glyphs", "none"], Key("pretrain.source")]
 
 
 class Section(BaseModel):
@@ -54,7 +48,8 @@ def load(path: Path = PARAMS_FILE) -> dict[str, Any]:
     Raises
     ------
     Problem
-        When the file is missing, is not YAML, or has an unknown top-level key.
+        When the file is missing, or is not YAML with sections. Whose the sections are is not
+        checked here, where a new one would rerun every stage: `tools.check_params` does.
     """
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _Yaml12Loader)
@@ -64,9 +59,6 @@ def load(path: Path = PARAMS_FILE) -> dict[str, Any]:
         raise Problem(f"{path}: expected YAML, found: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise Problem(f"{path}: expected sections, found {values!r}")
-    for key in values:
-        if key not in TOP_LEVEL:
-            raise Problem(f"{path}: {key}: expected one of {', '.join(TOP_LEVEL)}")
     return values
 
 

@@ -3,6 +3,9 @@
 The spaces do not break, and the minus sign is one: numbers stay whole at the end of a line.
 """
 
+import re
+from collections.abc import Sequence
+
 SPACE = "\u00a0"
 
 
@@ -31,3 +34,12 @@ def p_value(value: float) -> str:
 def certainty(probability: float) -> str:
     """Write a probability below 1 as a percentage that is not rounded up to certainty."""
     return f"> 99,9{SPACE}%" if probability > 0.999 else percent(probability, 1)
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Write ``a, b y c``, and ``a e higo``: before the sound of an i, y becomes e."""
+    *others, last = parts
+    if not others:
+        return last
+    same_sound = re.match(r"h?i(?![aeou])", last.casefold())
+    return f"{', '.join(others)} {'e' if same_sound else 'y'} {last}"

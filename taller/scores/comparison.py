@@ -1,16 +1,62 @@
-"""The two models side by side: what differs, how surely, and which one wins."""
+"""A baseline and its challengers: what differs, how surely, and which one wins."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from taller.models.catalogue import Entry
 from taller.program import files
+from taller.program.errors import Problem
 from taller.scores import results, statistics
 from taller.scores.results import Result
-from taller.scores.statistics import Disagreement, Estimate, PairedDifference
+from taller.scores.statistics import SIGNIFICANT, Disagreement, Estimate, PairedDifference
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two models on the same folds and the same test images.
+
+    Attributes
+    ----------
+    first, second : Result
+    difference : PairedDifference
+        Validation accuracy, second minus first; its p value knows of this pair only.
+    p_value : float
+        The same, corrected with Holm's method for all pairs of the comparison.
+    disagreement : Disagreement
+        Of the test images.
+    both, neither : int
+        Test images that both models got right, and none.
+    """
+
+    first: Result
+    second: Result
+    difference: PairedDifference
+    p_value: float
+    disagreement: Disagreement
+    both: int
+    neither: int
+
+    @property
+    def significant(self) -> bool:
+        return self.p_value < SIGNIFICANT
+
+    def turned(self) -> "Pair":
+        """The same pair, first minus second."""
+        return Pair(
+            first=self.second,
+            second=self.first,
+            difference=self.difference.turned(),
+            p_value=self.p_value,
+            disagreement=self.disagreement.turned(),
+            both=self.both,
+            neither=self.neither,
+        )
 
 
 @dataclass(frozen=True)
@@ -19,61 +65,118 @@ class Comparison:
 
     Attributes
     ----------
-    simple, tuned : Result
-        SimpleNN, and the fine-tuned ResNet-18.
+    models : tuple of Result
+        Two or more, in the catalogue's order; the first is the baseline.
     data : dict
-        What `preprocess` counted.
+        What `preprocess` counted, and the data set's name, shape and class names.
     pretraining : dict
         What `pretrain` says of its weights.
-    agreement : dict of int
-        Test images that ``both`` models got right, ``neither``, ``only_simple_nn`` and
-        ``only_resnet18``.
+    agreement : list of dict
+        For each pair of models, ``first``, ``second`` (keys) and the test images that ``both``
+        got right, ``only_first``, ``only_second`` and ``neither``.
     """
 
-    simple: Result
-    tuned: Result
+    models: tuple[Result, ...]
     data: dict
     pretraining: dict
-    agreement: dict[str, int]
+    agreement: list[dict]
 
     @property
-    def both(self) -> tuple[Result, Result]:
-        return self.simple, self.tuned
+    def baseline(self) -> Result:
+        return self.models[0]
+
+    @property
+    def challengers(self) -> tuple[Result, ...]:
+        return self.models[1:]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the classes."""
+        return self.data["names"]
 
     @cached_property
-    def difference(self) -> PairedDifference:
-        """Accuracy of the fine-tuned model minus that of SimpleNN, over the folds."""
-        first, second = (result.scores["accuracy"].to_numpy() for result in self.both)
-        return statistics.corrected_paired_t(first, second, *fold_sizes(self.simple))
+    def pairs(self) -> tuple[Pair, ...]:
+        """Every two models, in the catalogue's order, second minus first."""
+        couples = list(combinations(self.models, 2))
+        differences = [_difference(first, second) for first, second in couples]
+        corrected = statistics.holm([difference.p_value for difference in differences])
+        found = []
+        for (first, second), difference, p_value in zip(
+            couples, differences, corrected, strict=True
+        ):
+            counts = self._counts(first, second)
+            found.append(
+                Pair(
+                    first=first,
+                    second=second,
+                    difference=difference,
+                    p_value=float(p_value),
+                    disagreement=statistics.exact_mcnemar(
+                        counts["only_first"], counts["only_second"]
+                    ),
+                    both=counts["both"],
+                    neither=counts["neither"],
+                )
+            )
+        return tuple(found)
 
     @cached_property
-    def disagreement(self) -> Disagreement:
-        """The test images that only one of the models got right; SimpleNN is the first."""
-        return statistics.exact_mcnemar(
-            self.agreement["only_simple_nn"], self.agreement["only_resnet18"]
+    def ranking(self) -> tuple[Result, ...]:
+        """By mean accuracy on the folds, be the differences certain or not.
+
+        Equal means are in the catalogue's order; twelve decimals are what sums of the same
+        numbers in another order agree to.
+        """
+        return tuple(
+            sorted(self.models, key=lambda result: -round(result.scores("accuracy").mean(), 12))
         )
 
     @property
     def winner(self) -> Result:
-        """The better one by cross-validation, be the difference certain or not."""
-        return self.tuned if self.difference.mean > 0 else self.simple
+        return self.ranking[0]
+
+    @property
+    def runner_up(self) -> Result:
+        return self.ranking[1]
+
+    @cached_property
+    def decisive(self) -> Pair:
+        """The runner-up and the winner: the difference is winner minus runner-up."""
+        best = {self.winner, self.runner_up}
+        (pair,) = (pair for pair in self.pairs if {pair.first, pair.second} == best)
+        return pair if pair.second is self.winner else pair.turned()
+
+    def _counts(self, first: Result, second: Result) -> dict:
+        wanted = (first.entry.key, second.entry.key)
+        found = [row for row in self.agreement if (row["first"], row["second"]) == wanted]
+        if len(found) != 1:
+            known = [(row["first"], row["second"]) for row in self.agreement]
+            raise Problem(f"test_agreement.json: expected the pair {wanted} once, found {known}")
+        return found[0]
 
 
-def read(folder: Path) -> Comparison:
-    """Read what the stages before `compare` wrote; all of it lives in Git."""
-    simple, tuned = (results.read(folder, key) for key in results.NAMES)
+def read(folder: Path, entries: Sequence[Entry]) -> Comparison:
+    """Read what the stages before `compare` wrote of the models `entries`, two or more.
+
+    Raises
+    ------
+    Problem
+        Where the models were not validated on the same folds.
+    """
+    data = files.read_json(folder / "datos.json")
+    models = tuple(results.read(folder, entry, data["names"]) for entry in entries)
+    for result in models[1:]:
+        if result.folds != models[0].folds:
+            raise Problem(
+                f"{folder}: expected {result.entry.key} on the folds of {models[0].entry.key}, "
+                f"{models[0].folds}, found {result.folds}"
+            )
     return Comparison(
-        simple=simple,
-        tuned=tuned,
-        data=files.read_json(folder / "datos.json"),
+        models=models,
+        data=data,
         pretraining=files.read_json(folder / "pretrain.json"),
         agreement=files.read_json(folder / "test_agreement.json"),
     )
-
-
-def fold_sizes(result: Result) -> tuple[float, float]:
-    """How many images a fold trains and validates on, on average."""
-    return result.scores["train_images"].mean(), result.scores["val_images"].mean()
 
 
 def cv_estimate(result: Result, metric: str) -> Estimate:
@@ -82,7 +185,7 @@ def cv_estimate(result: Result, metric: str) -> Estimate:
     The t distribution knows no bounds; of two or three folds its interval may leave what the
     metric can be (a fraction, or a loss from 0 up), and ends there.
     """
-    found = statistics.fold_mean(result.scores[metric].to_numpy(), *fold_sizes(result))
+    found = statistics.fold_mean(result.scores(metric), *result.fold_sizes)
     most = np.inf if metric == "log_loss" else 1.0
     return Estimate(found.value, max(found.low, 0.0), min(found.high, most))
 
@@ -95,5 +198,17 @@ def accuracy_on_test(result: Result) -> Estimate:
 def calibration(result: Result) -> pd.DataFrame:
     """The bins of confidence, with the ``accuracy`` of each and its Wilson interval."""
     rows = result.calibration
-    found = statistics.wilson(rows["hits"].to_numpy(), rows["images"].to_numpy())
-    return rows.assign(accuracy=found.value, accuracy_low=found.low, accuracy_high=found.high)
+    found = [
+        statistics.wilson(hits, images)
+        for hits, images in zip(rows["hits"].tolist(), rows["images"].tolist(), strict=True)
+    ]
+    return rows.assign(
+        accuracy=[estimate.value for estimate in found],
+        accuracy_low=[estimate.low for estimate in found],
+        accuracy_high=[estimate.high for estimate in found],
+    )
+
+
+def _difference(first: Result, second: Result) -> PairedDifference:
+    scores = first.scores("accuracy"), second.scores("accuracy")
+    return statistics.corrected_paired_t(*scores, *first.fold_sizes)

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int = 10) -> np.ndarray:
+def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """How many images of each true class were taken for each class.
 
     Parameters

@@ -1,33 +1,39 @@
-"""What the stages found out about each model, read back, and the rows that plots draw of it."""
+"""What the stages found out about each model, read back."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from taller.models.catalogue import Entry
 from taller.program import files
+from taller.program.errors import Problem
 
-NAMES = {"simple_nn": "SimpleNN", "resnet18": "ResNet18 (fine-tuning)"}
 METRICS = ("accuracy", "precision", "recall", "f1", "log_loss")
+RECORD = ["model", "repeat", "fold", "metric", "value"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tables do not compare as one
 class Result:
     """One model's results.
 
     Attributes
     ----------
-    key, name : str
-        As in file names and metrics, and as the reader knows it.
-    history, scores : DataFrame
-        Of the folds, as `cross_validation.CrossValidation` describes them.
-    confusion : ndarray of int, shape (10, 10)
+    entry : Entry
+        Which model.
+    records : DataFrame
+        Of validation: ``model``, ``repeat`` and ``fold`` (from 1), ``metric`` and ``value``.
+        Metrics are `METRICS` (fractions, macro averages; log loss in nats), and the counts
+        ``train_images`` and ``val_images``.
+    history : DataFrame
+        A row per repeat, fold and epoch: ``train_loss``, ``train_accuracy``, ``val_loss`` and
+        ``val_accuracy``.
+    confusion : ndarray of int64, shape (classes, classes)
         Of the test images; rows are the truth.
     per_class : DataFrame
-        A row per digit, of the test images: ``clase``, ``precision``, ``recall``, ``f1``
-        (fractions) and ``support`` (images).
+        A row per class, of the test images: ``clase`` (its name), ``precision``, ``recall``,
+        ``f1`` (fractions) and ``support`` (images).
     calibration : DataFrame
         Of the test images, as `confidence.reliability` returns.
     test : dict of float
@@ -35,75 +41,92 @@ class Result:
     trained_parameters : int
     """
 
-    key: str
-    name: str
+    entry: Entry
+    records: pd.DataFrame
     history: pd.DataFrame
-    scores: pd.DataFrame
     confusion: np.ndarray
     per_class: pd.DataFrame
     calibration: pd.DataFrame
     test: dict[str, float]
     trained_parameters: int
 
+    def scores(self, metric: str) -> np.ndarray:
+        """A metric's value on every fold, by repeat, then fold: float64, shape (repeats x K,)."""
+        return self._of(metric)["value"].to_numpy(np.float64)
 
-def read(folder: Path, key: str) -> Result:
-    """Read the results of the model `key` from its folder under `folder`."""
-    place = folder / key
+    @property
+    def folds(self) -> list[tuple[int, int]]:
+        """Repeat and fold of each of the scores."""
+        rows = self._of("accuracy")
+        return list(zip(rows["repeat"].tolist(), rows["fold"].tolist(), strict=True))
+
+    @property
+    def fold_sizes(self) -> tuple[float, float]:
+        """How many images a fold trains and validates on, on average."""
+        return float(self.scores("train_images").mean()), float(self.scores("val_images").mean())
+
+    def _of(self, metric: str) -> pd.DataFrame:
+        rows = self.records[self.records["metric"] == metric]
+        return rows.sort_values(["repeat", "fold"])
+
+
+def read(folder: Path, entry: Entry, names: list[str]) -> Result:
+    """Read a model's results from its folder under `folder`.
+
+    Parameters
+    ----------
+    names : list of str
+        Of the classes.
+
+    Raises
+    ------
+    Problem
+        Naming the file, where the records or the confusion counts are not what this model on
+        this data set should have.
+    """
+    place = folder / entry.key
     return Result(
-        key=key,
-        name=NAMES[key],
+        entry=entry,
+        records=_records(place / "scores.csv", entry.key),
         history=pd.read_csv(place / "history.csv"),
-        scores=pd.read_csv(place / "scores.csv"),
-        confusion=np.loadtxt(place / "test_confusion.csv", delimiter=",", dtype=np.int64),
-        per_class=pd.read_csv(place / "test_per_class.csv"),
+        confusion=_confusion(place / "test_confusion.csv", len(names)),
+        # A class may be called 0, or NA.
+        per_class=pd.read_csv(
+            place / "test_per_class.csv", dtype={"clase": str}, keep_default_na=False
+        ),
         calibration=pd.read_csv(place / "test_calibration.csv"),
         test=files.read_json(place / "test_metrics.json"),
         trained_parameters=files.read_json(place / "fit.json")["trained_parameters"],
     )
 
 
-def surest_errors(folder: Path, key: str) -> dict[str, np.ndarray]:
+def surest_errors(folder: Path, entry: Entry) -> dict[str, np.ndarray]:
     """Read the test images that a model got wrong with most confidence, the surest first.
 
     Returns
     -------
     dict of ndarray
-        ``images`` (uint8, shape (n, 28, 28)), ``labels`` and ``predicted`` (digits), and
-        ``confidence`` (fractions), shape (n,).
+        ``images`` (uint8, shape (m, channels, height, width)), and of shape (m,) ``labels`` and
+        ``predicted`` (classes) and ``confidence`` (fractions).
     """
-    with np.load(folder / key / "test_errors.npz") as arrays:
+    with np.load(folder / entry.key / "test_errors.npz") as arrays:
         return dict(arrays)
 
 
-def loss_curves(result: Result) -> pd.DataFrame:
-    """Mean loss over folds and its range, per epoch and split, in the reader's words."""
-    parts = []
-    for column, split in (("train_loss", "entrenamiento"), ("val_loss", "validación")):
-        spread = result.history.groupby("epoch")[column].agg(["mean", "min", "max"])
-        spread.columns = ["media", "inferior", "superior"]
-        spread.insert(0, "conjunto", split)
-        parts.append(spread)
-    curves = pd.concat(parts).rename_axis("epoca").reset_index()
-    curves.insert(0, "modelo", result.name)
-    return curves
+def _records(path: Path, key: str) -> pd.DataFrame:
+    records = pd.read_csv(path)
+    if list(records) != RECORD:
+        raise Problem(f"{path}: expected the columns {RECORD}, found {list(records)}")
+    if models := sorted(set(records["model"]) - {key}):
+        raise Problem(f"{path}: expected records of {key}, found {models}")
+    wanted = {*METRICS, "train_images", "val_images"}
+    if missing := sorted(wanted - set(records["metric"])):
+        raise Problem(f"{path}: expected the metrics {sorted(wanted)}, found none of {missing}")
+    return records
 
 
-def confusion_rows(result: Result) -> pd.DataFrame:
-    """The confusion counts as 100 rows, each with its share of the true class."""
-    shares = result.confusion / result.confusion.sum(axis=1, keepdims=True)
-    cells = list(np.ndindex(result.confusion.shape))
-    return pd.DataFrame(
-        {
-            "real": [str(real) for real, _ in cells],
-            "predicho": [str(predicted) for _, predicted in cells],
-            "imagenes": result.confusion.ravel(),
-            "proporcion": shares.ravel().round(4),
-        }
-    )
-
-
-def fold_rows(results: Sequence[Result]) -> pd.DataFrame:
-    """The accuracy of each model on each fold."""
-    return pd.concat(
-        result.scores[["fold", "accuracy"]].assign(modelo=result.name) for result in results
-    )
+def _confusion(path: Path, classes: int) -> np.ndarray:
+    counts = np.loadtxt(path, delimiter=",", dtype=np.int64, ndmin=2)
+    if counts.shape != (classes, classes):
+        raise Problem(f"{path}: expected {classes} x {classes} counts, found shape {counts.shape}")
+    return counts

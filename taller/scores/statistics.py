@@ -1,5 +1,6 @@
 """How sure are we: intervals of 95 %, and tests that know what is paired and what overlaps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,10 @@ class PairedDifference:
     high: float
     p_value: float
 
+    def turned(self) -> "PairedDifference":
+        """First minus second."""
+        return PairedDifference(-self.mean, -self.high, -self.low, self.p_value)
+
 
 @dataclass(frozen=True)
 class Disagreement:
@@ -35,6 +40,10 @@ class Disagreement:
     only_first: int
     only_second: int
     p_value: float
+
+    def turned(self) -> "Disagreement":
+        """The second model first."""
+        return Disagreement(self.only_second, self.only_first, self.p_value)
 
 
 def fold_mean(scores: np.ndarray, train_images: float, val_images: float) -> Estimate:
@@ -48,8 +57,8 @@ def fold_mean(scores: np.ndarray, train_images: float, val_images: float) -> Est
 
     Parameters
     ----------
-    scores : ndarray of float, shape (K,)
-        Of K >= 2 folds.
+    scores : ndarray of float, shape (R x K,)
+        Of R repeats of K folds, at least two scores.
     train_images, val_images : float
         Images that a fold trains and validates on.
 
@@ -71,14 +80,15 @@ def corrected_paired_t(
 
     Any two of K training sets share most of their images, so the folds' differences are
     correlated, and the plain paired t-test finds differences where there are none. The
-    variance of the mean is corrected from ``s² / K`` to ``(1 / K + n_val / n_train) s²``.
+    variance of the mean is corrected from ``s² / K`` to ``(1 / K + n_val / n_train) s²``, and
+    with R repeats of the K folds to ``(1 / (R K) + n_val / n_train) s²``.
     The paper derives it for random splits, whose validation sets overlap too; on K disjoint
     folds it is cautious: fewer than 5 % false positives (tests/test_statistics.py counts them).
 
     Parameters
     ----------
-    first, second : ndarray of float, shape (K,)
-        A score of each model on each of K >= 2 folds.
+    first, second : ndarray of float, shape (R x K,)
+        A score of each model on each fold of each repeat, at least two.
     train_images, val_images : float
         Images that a fold trains and validates on.
 
@@ -97,30 +107,54 @@ def corrected_paired_t(
     return PairedDifference(mean, mean - margin, mean + margin, p_value)
 
 
-def wilson(hits: int, images: int) -> Estimate:
-    """Share of hits, and Wilson's score interval for it.
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Correct p values for their number, so that one error in all of them stays as rare.
 
-    With ``p = hits / n`` and z the normal quantile, the interval is
-    ``(p + z² / 2n ± z sqrt(p (1 - p) / n + z² / 4n²)) / (1 + z² / n)``. It stays within
-    [0, 1] and keeps its coverage near 1, where ``p ± z sqrt(p (1 - p) / n)`` does neither.
+    The smallest of m is multiplied by m, the next by m - 1, and so on; none may be smaller than
+    the one before it, nor larger than 1.
 
     Parameters
     ----------
-    hits, images : int, or ndarray of int of one shape
+    p_values : sequence of float, length m
+
+    Returns
+    -------
+    ndarray of float64, shape (m,)
+        In the order in which they came.
+
+    References
+    ----------
+    S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of
+    Statistics 6 (1979), 65-70.
+    """
+    values = np.asarray(p_values, np.float64)
+    order = np.argsort(values, kind="stable")
+    steps = values[order] * np.arange(len(values), 0, -1)
+    corrected = np.empty_like(values)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return corrected
+
+
+def wilson(hits: int, images: int) -> Estimate:
+    """Share of hits, and Wilson's score interval for it.
+
+    It stays within [0, 1] and keeps its coverage near 1, where ``p ± z sqrt(p (1 - p) / n)``
+    does neither.
+
+    Parameters
+    ----------
+    hits, images : int
         Independent images, at least one, and how many of them are right.
 
     References
     ----------
     E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference",
-    Journal of the American Statistical Association 22 (1927), 209-212; in this form L. D.
-    Brown, T. T. Cai and A. DasGupta, "Interval Estimation for a Binomial Proportion",
-    Statistical Science 16 (2001), 101-133, equation 4.
+    Journal of the American Statistical Association 22 (1927), 209-212; L. D. Brown, T. T. Cai
+    and A. DasGupta, "Interval Estimation for a Binomial Proportion", Statistical Science 16
+    (2001), 101-133.
     """
-    share, z = hits / images, float(stats.norm.ppf((1 + CONFIDENCE) / 2))
-    centre = (share + z**2 / (2 * images)) / (1 + z**2 / images)
-    spread = share * (1 - share) / images + z**2 / (4 * images**2)
-    margin = z * np.sqrt(spread) / (1 + z**2 / images)
-    return Estimate(share, centre - margin, centre + margin)
+    interval = stats.binomtest(hits, images).proportion_ci(CONFIDENCE, method="wilson")
+    return Estimate(hits / images, float(interval.low), float(interval.high))
 
 
 def exact_mcnemar(only_first: int, only_second: int) -> Disagreement:
@@ -145,8 +179,9 @@ def exact_mcnemar(only_first: int, only_second: int) -> Disagreement:
     Tests for Comparing Supervised Classification Learning Algorithms", Neural Computation 10
     (1998), 1895-1923, section 3.1, compares classifiers with it.
     """
-    tail = stats.binom.cdf(min(only_first, only_second), only_first + only_second, 0.5)
-    return Disagreement(only_first, only_second, min(1.0, 2 * float(tail)))
+    images = only_first + only_second
+    p_value = float(stats.binomtest(only_first, images).pvalue) if images else 1.0
+    return Disagreement(only_first, only_second, p_value)
 
 
 def _mean_and_error(

@@ -13,7 +13,7 @@ from torch import nn
 
 from taller.program.errors import Problem
 from taller.program.progress import bar
-from taller.training.engine import Prepare
+from taller.training.batches import Prepare
 
 BATCH = 250
 PREFIX = "activations-"
@@ -36,7 +36,7 @@ def cached(
     frozen : Sequential
         Run in evaluation mode: batch normalisation uses its stored statistics, so an image's
         activations do not depend on its neighbours.
-    images : ndarray of uint8, shape (n, height, width)
+    images : ndarray of uint8, shape (n, channels, height, width)
     prepare : callable
         From images to the network's inputs.
     folder : Path

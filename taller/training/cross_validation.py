@@ -5,7 +5,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from torch import Tensor
 from taller.program import files
 from taller.program.progress import shared_bar
 from taller.scores import metrics
-from taller.training import engine
+from taller.training import engine, numerics, seeds
+from taller.training.batches import Batches, Prepare, identity
 from taller.training.engine import Recipe
 
 # Large batches: validation keeps no activations.
@@ -34,11 +35,11 @@ class CrossValidation:
     Attributes
     ----------
     history : DataFrame
-        A row per fold and epoch: ``fold`` from 1, and what `engine.Fit.history` has.
+        A row per epoch: ``repeat`` and ``fold`` from 1, and what `engine.Fit.history` has.
     scores : DataFrame
-        A row per fold, after the last epoch, on its validation images: ``fold``,
-        ``accuracy``, ``precision``, ``recall``, ``f1`` (macro; fractions), ``log_loss``
-        (nats), ``train_images`` and ``val_images``.
+        Records in long form: ``repeat``, ``fold``, ``metric``, ``value``. After the last epoch, on
+        the validation images: ``accuracy``, ``precision``, ``recall``, ``f1`` (macro;
+        fractions), ``log_loss`` (nats), ``train_images`` and ``val_images``.
     state : dict of Tensor
         Weights of the fit on all images.
     trained_parameters : int
@@ -51,15 +52,20 @@ class CrossValidation:
     trained_parameters: int
 
     def __str__(self) -> str:
-        accuracy = self.scores["accuracy"]
+        accuracy = self.scores.query("metric == 'accuracy'")["value"]
         spread = f"{accuracy.mean():.4f} ± {accuracy.std():.4f}"
         return f"accuracy {spread} over {len(accuracy)} folds"
 
     def save(self, folder: Path) -> None:
-        """Write ``history.csv``, ``scores.csv`` and ``fit.json`` (trained parameters)."""
+        """Write ``history.csv``, ``scores.csv`` and ``fit.json`` (trained parameters).
+
+        The folder's name is the model's in the records.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.history.to_csv(folder / "history.csv", index=False, float_format="%.6f")
-        self.scores.to_csv(folder / "scores.csv", index=False, float_format="%.8f")
+        records = self.scores.copy()
+        records.insert(0, "model", folder.name)
+        records.to_csv(folder / "scores.csv", index=False, float_format="%.8g")
         files.write_json(folder / "fit.json", {"trained_parameters": self.trained_parameters})
 
 
@@ -69,6 +75,8 @@ def cross_validate(
     labels: np.ndarray,
     folds: np.ndarray,
     *,
+    batch_size: int,
+    prepare: Prepare = identity,
     seed: int,
     device: torch.device,
     jobs: int | None = None,
@@ -76,8 +84,8 @@ def cross_validate(
 ) -> CrossValidation:
     """Fit `recipe` once without each fold, and once on all images.
 
-    Each fit has one thread and a seed of its own, so that neither the number of cores nor
-    the order in which fits happen to run changes a bit of the outcome.
+    Each fit has one thread and a seed of its own (`seeds.of_fit`), so that neither the number
+    of cores nor the order in which fits happen to run changes a bit of the outcome.
 
     Parameters
     ----------
@@ -86,8 +94,10 @@ def cross_validate(
     labels : ndarray of int64, shape (n,)
     folds : ndarray of int, shape (n,)
         The fold, 0 to K - 1, in which each image validates.
-    seed : int
-        Of the first fold; fold k has ``seed + k``, and the fit on all ``seed + K``.
+    batch_size : int
+        Images per step.
+    prepare : callable
+        From stored inputs to the network's, batch by batch.
     jobs : int, optional
         Processes; by default one per core, and one in all on a GPU.
     """
@@ -97,79 +107,90 @@ def cross_validate(
     # The fit on all images is the longest: it starts first.
     held_out = [None, *range(count)]
     with shared_bar(recipe.epochs * len(held_out), label, "epoch") as tick:
+        task = _Task(recipe, inputs, labels, folds, batch_size, prepare, seed, device, tick)
         fits = joblib.Parallel(n_jobs=jobs)(
-            joblib.delayed(_fit)(
-                recipe,
-                inputs,
-                labels,
-                folds,
-                fold,
-                seed + (count if fold is None else fold),
-                device,
-                tick,
-                os.getpid(),
-            )
-            for fold in held_out
+            joblib.delayed(_fit)(task, fold, os.getpid()) for fold in held_out
         )
     final, *validated = fits
     return CrossValidation(
         history=pd.DataFrame([row for fit in validated for row in fit.history]),
-        scores=pd.DataFrame([fit.scores for fit in validated]),
+        scores=pd.DataFrame([row for fit in validated for row in fit.scores]),
         state=final.state,
         trained_parameters=final.trained_parameters,
     )
 
 
 @dataclass(frozen=True)
+class _Task:
+    """What all fits share."""
+
+    recipe: Recipe
+    inputs: np.ndarray
+    labels: np.ndarray
+    folds: np.ndarray
+    batch_size: int
+    prepare: Prepare
+    seed: int
+    device: torch.device
+    tick: Callable[[str], None]
+
+
+@dataclass(frozen=True)
 class _FoldFit:
-    """What one fit sends back: on a fold, history and scores; on all images, the rest."""
+    """What one fit sends back: on a fold, history and scores; on all images, the weights."""
 
-    history: list[dict] = field(default_factory=list)
-    scores: dict = field(default_factory=dict)
-    state: dict[str, Tensor] = field(default_factory=dict)
-    trained_parameters: int = 0
+    history: list[dict]
+    scores: list[dict]
+    state: dict[str, Tensor]
+    trained_parameters: int
 
 
-def _fit(
-    recipe: Recipe,
-    inputs: np.ndarray,
-    labels: np.ndarray,
-    folds: np.ndarray,
-    fold: int | None,
-    seed: int,
-    device: torch.device,
-    tick: Callable[[], None],
-    parent: int,
-) -> _FoldFit:
+def _fit(task: _Task, fold: int | None, parent: int) -> _FoldFit:
     _leave_with(parent)
-    images = _tensor(inputs)
-    if device.type == "cuda" and images.nbytes < GPU_LIMIT:
-        images = images.to(device)
-    cut = partial(engine.batches, images, _tensor(labels), device=device, prepare=recipe.prepare)
     everything = fold is None
-    train_rows = torch.from_numpy(np.flatnonzero(folds != (-1 if everything else fold)))
-    val_rows = torch.from_numpy(np.flatnonzero(folds == fold))
-    shuffle = torch.Generator().manual_seed(seed)
-    with engine.threads(1):
+    train_rows = np.flatnonzero(task.folds != (-1 if everything else fold))
+    val_rows = np.flatnonzero(task.folds == fold)
+    images = _tensor(task.inputs)
+    if task.device.type == "cuda" and images.nbytes < GPU_LIMIT:
+        images = images.to(task.device)
+    batches = partial(
+        Batches, images, _tensor(task.labels), device=task.device, prepare=task.prepare
+    )
+    with numerics.threads(1):
         fit = engine.fit(
-            recipe,
-            batches=lambda: cut(train_rows, recipe.batch_size, generator=shuffle),
-            steps=len(engine.split(train_rows, recipe.batch_size)),
-            seed=seed,
-            device=device,
-            validation=None if everything else lambda: cut(val_rows, VALIDATION_BATCH),
-            on_epoch=lambda: tick("epoch"),
+            task.recipe,
+            batches(torch.from_numpy(train_rows), task.batch_size),
+            seed=seeds.of_fit(task.seed, fold=fold),
+            device=task.device,
+            validation=None
+            if everything
+            else batches(torch.from_numpy(val_rows), VALIDATION_BATCH),
+            on_epoch=lambda row: task.tick(_told(fold, row, task.recipe.epochs)),
         )
     if everything:
-        return _FoldFit(
-            state={
-                name: tensor.cpu().contiguous() for name, tensor in fit.model.state_dict().items()
-            },
-            trained_parameters=sum(p.numel() for p in fit.model.parameters() if p.requires_grad),
-        )
+        state = {name: tensor.cpu().contiguous() for name, tensor in fit.model.state_dict().items()}
+        trained = sum(p.numel() for p in fit.model.parameters() if p.requires_grad)
+        return _FoldFit([], [], state, trained)
+    place = {"repeat": 1, "fold": fold + 1}
+    scores = _scores(fit.logits, task.labels[val_rows]) | {
+        "train_images": len(train_rows),
+        "val_images": len(val_rows),
+    }
     return _FoldFit(
-        history=[{"fold": fold + 1, **row} for row in fit.history],
-        scores=_scores(fold, fit.logits, labels[val_rows.numpy()], len(train_rows)),
+        history=[place | row for row in fit.history],
+        scores=[place | {"metric": name, "value": value} for name, value in scores.items()],
+        state={},
+        trained_parameters=0,
+    )
+
+
+def _told(fold: int | None, row: dict[str, float], epochs: int) -> str:
+    """One epoch in a line, for whoever watches."""
+    which = "all images" if fold is None else f"fold {fold + 1}"
+    part = "train" if fold is None else "val"
+    return (
+        f"{which}, epoch {row['epoch']} of {epochs}: {part} loss {row[f'{part}_loss']:.4f}, "
+        f"accuracy {row[f'{part}_accuracy']:.4f}"
     )
 
 
@@ -189,15 +210,10 @@ def _leave_with(parent: int) -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
-def _scores(fold: int, logits: Tensor, labels: np.ndarray, train_images: int) -> dict:
-    counts = metrics.confusion(labels, logits.argmax(1).numpy())
-    return {
-        "fold": fold + 1,
-        **metrics.scores(counts),
-        "log_loss": metrics.log_loss(logits.double().log_softmax(1).numpy(), labels),
-        "train_images": train_images,
-        "val_images": len(labels),
-    }
+def _scores(logits: Tensor, labels: np.ndarray) -> dict[str, float]:
+    counts = metrics.confusion(labels, logits.argmax(1).numpy(), classes=logits.shape[1])
+    log_probabilities = logits.double().log_softmax(1).numpy()
+    return metrics.scores(counts) | {"log_loss": metrics.log_loss(log_probabilities, labels)}
 
 
 def _tensor(array: np.ndarray) -> Tensor:

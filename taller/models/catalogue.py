@@ -1,0 +1,37 @@
+"""The models that are compared, in the order of tables, and how each of them looks.
+
+Light on purpose: what only draws and writes does not import PyTorch for a name.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One compared model.
+
+    Attributes
+    ----------
+    key : str
+        In file names and metrics.
+    name, short : str
+        In tables and pictures, and in running text.
+    color, marker : str
+        Matplotlib's. Colours are of Okabe and Ito's palette, distinct to colour-blind readers.
+    pretrained : bool
+        Whether it starts from the network that `pretrain` makes.
+    """
+
+    key: str
+    name: str
+    short: str
+    color: str
+    marker: str
+    pretrained: bool = False
+
+
+SIMPLE_NN = Entry("simple_nn", "SimpleNN", "SimpleNN", "#0072B2", "o")
+RESNET18 = Entry("resnet18", "ResNet18 (fine-tuning)", "ResNet18", "#D55E00", "s", pretrained=True)
+
+# The first one is the baseline.
+MODELS = (SIMPLE_NN, RESNET18)

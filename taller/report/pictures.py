@@ -1,0 +1,63 @@
+"""The pictures of a comparison: what each of them is drawn from, and its file's name."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from taller.data import dataset
+from taller.report import plot_rows
+from taller.report.figures import (
+    confusion_matrices,
+    example,
+    folds,
+    glyph_sheet,
+    loss_curves,
+    reliability,
+    style,
+    surest_errors,
+)
+from taller.scores import results
+from taller.scores.comparison import Comparison, calibration, cv_estimate
+
+
+def draw(found: Comparison, folder: Path, dpi: float | None = None) -> None:
+    """Draw all pictures into `folder`, where the stages left the samples and the errors.
+
+    Parameters
+    ----------
+    dpi : float, optional
+        Dots per inch, by default those of `figures.style`.
+    """
+    models, names = {result.entry: result for result in found.models}, found.names
+    sample, letters = (dataset.load(folder / f"muestra_{what}.npz") for what in ("datos", "letras"))
+    drawn = {
+        example_name(found): example.draw(sample.images[0], names[sample.labels[0]]),
+        "curva_loss": loss_curves.draw(
+            {entry: plot_rows.loss_curves(result) for entry, result in models.items()}
+        ),
+        "folds": folds.draw(
+            {
+                entry: pd.Series(result.scores("accuracy"), plot_rows.fold_names(result))
+                for entry, result in models.items()
+            },
+            {entry: cv_estimate(result, "accuracy") for entry, result in models.items()},
+        ),
+        "confusion_matrix": confusion_matrices.draw(
+            {entry: result.confusion for entry, result in models.items()}, names
+        ),
+        "calibracion": reliability.draw(
+            {entry: calibration(result) for entry, result in models.items()},
+            {entry: result.test["ece"] for entry, result in models.items()},
+        ),
+        "errores": surest_errors.draw(
+            {entry: results.surest_errors(folder, entry) for entry in models}, names
+        ),
+        "glifos": glyph_sheet.draw(letters, sample, f"Imágenes de {found.data['dataset']}"),
+    }
+    for name, figure in drawn.items():
+        style.save(figure, folder / f"{name}.png", dpi)
+
+
+def example_name(found: Comparison) -> str:
+    """The file of the example picture, without its ending: named after the data set."""
+    return f"ejemplo_{found.data['dataset'].lower()}"

@@ -1,0 +1,49 @@
+"""Where randomness comes from: one seed, and a place in a tree that grows from it."""
+
+import numpy as np
+
+
+def spawn(seed: int, *place: int) -> int:
+    """A seed for one place in the tree under `seed`: 0 to 2^63 - 1.
+
+    Neighbours in the tree, and the same place under other seeds, share nothing: unlike
+    ``seed + fold``, with which seeds 42 and 43 would have most of their fits in common.
+
+    References
+    ----------
+    numpy.random.SeedSequence, whose children are made of the ``spawn_key``; after M. E. O'Neill,
+    "Developing a seed_seq Alternative" (2015).
+    """
+    sequence = np.random.SeedSequence(seed, spawn_key=place)
+    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def of_fit(seed: int, repeat: int = 0, fold: int | None = None) -> int:
+    """The seed of one fit.
+
+    Parameters
+    ----------
+    seed : int
+        Of the run.
+    repeat : int
+        From 0.
+    fold : int or None
+        From 0; None is the fit on all images, whose seed does not hang on how many folds
+        there are.
+    """
+    return spawn(seed, repeat, 0 if fold is None else fold + 1)
+
+
+def of_weights(fit_seed: int) -> int:
+    """Decides the initial weights of a fit."""
+    return spawn(fit_seed, 0)
+
+
+def of_order(fit_seed: int, epoch: int) -> int:
+    """Decides the order of images (or which are drawn) in an epoch, from 1."""
+    return spawn(fit_seed, epoch, 0)
+
+
+def of_noise(fit_seed: int, epoch: int) -> int:
+    """Decides what dropout drops in an epoch, from 1."""
+    return spawn(fit_seed, epoch, 1)

@@ -1,0 +1,134 @@
+"""Write the code that each stage depends on into dvc.yaml: its script, and all that it imports.
+
+DVC follows no imports, so dvc.yaml lists the files; this finds them and writes them behind the
+marker in the stage's `deps`, up to the end of the list: DVC sorts it, and code comes last.
+With --check nothing is written: exit 1, and a line for each stage whose list differs.
+"""
+
+import argparse
+import ast
+import difflib
+import re
+import sys
+from pathlib import Path
+
+from dvc.utils.serialize import load_yaml
+
+from taller.program.errors import Problem
+
+ROOT = Path(__file__).parents[1]
+MARKER = "# code: written by python -m tools.code_deps"
+
+
+def stages(root: Path = ROOT) -> list[str]:
+    """The names of the stages, in the order of dvc.yaml, where alone they are typed."""
+    return list(load_yaml(str(root / "dvc.yaml"))["stages"])
+
+
+def closure(file: Path, root: Path = ROOT) -> list[str]:
+    """The repository's files that run when `file` does: itself and what it imports.
+
+    Imports are followed wherever they stand, in a function too.
+
+    Returns
+    -------
+    list of str
+        Paths relative to `root`, sorted as DVC sorts them.
+
+    Raises
+    ------
+    Problem
+        At a file that is not there, or a relative import.
+    """
+    found, waiting = set(), [file]
+    while waiting:
+        current = waiting.pop()
+        name = current.relative_to(root).as_posix()
+        if name in found:
+            continue
+        found.add(name)
+        waiting += [root / path for path in _candidates(current, name) if (root / path).is_file()]
+    return sorted(found)
+
+
+def _candidates(file: Path, name: str) -> set[str]:
+    """Where the modules that `file` imports, and their packages, would stand."""
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Problem(f"{name}: expected the script of a stage, found nothing") from None
+    except SyntaxError as error:
+        raise Problem(f"{name}:{error.lineno}: expected Python, found {error.text!r}") from None
+    modules: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise Problem(f"{name}:{node.lineno}: expected imports by full name, found a dot")
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    places = {f"{module.replace('.', '/')}.py" for module in modules}
+    packages = {parent for place in places for parent in Path(place).parents if parent.name}
+    return places | {f"{package.as_posix()}/__init__.py" for package in packages}
+
+
+def rewritten(text: str, code: dict[str, list[str]]) -> str:
+    """`text` of a dvc.yaml with the `code` of each stage behind the marker in its deps.
+
+    Raises
+    ------
+    Problem
+        Naming a stage without the marker.
+    """
+    for stage, files in code.items():
+        # From the stage's name on, lines that belong to it, up to the marker and its list.
+        pattern = re.compile(
+            rf"^(  {re.escape(stage)}:\n(?:    .*\n)*?    {re.escape(MARKER)}\n)(?:    - .*\n)*",
+            re.MULTILINE,
+        )
+        lines = "".join(f"    - {file}\n" for file in files)
+        text, places = pattern.subn(lambda match, lines=lines: match[1] + lines, text)
+        if places != 1:
+            raise Problem(f"dvc.yaml: {stage}: expected the line '{MARKER}' in its deps")
+    return text
+
+
+def code_deps(root: Path = ROOT, check: bool = False) -> list[str]:
+    """Bring the code lines of dvc.yaml up to date.
+
+    Returns
+    -------
+    list of str
+        With `check`, a line for each stage whose list differs; nothing is written then.
+    """
+    pipeline = root / "dvc.yaml"
+    code = {name: closure(root / f"stages/{name}.py", root) for name in stages(root)}
+    before = pipeline.read_text(encoding="utf-8")
+    after = rewritten(before, code)
+    if not check:
+        if after != before:
+            pipeline.write_text(after, encoding="utf-8")
+        return []
+    found = []
+    for name, files in code.items():
+        other = rewritten(before, {name: files})
+        changes = list(difflib.ndiff(before.splitlines(), other.splitlines()))
+        if missing := [line[8:] for line in changes if line.startswith("+ ")]:
+            found.append(f"dvc.yaml: {name}: expected {', '.join(missing)}, found none")
+        elif extra := [line[8:] for line in changes if line.startswith("- ")]:
+            found.append(f"dvc.yaml: {name}: found {', '.join(extra)}, which it never imports")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.code_deps", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, tell what differs")
+    try:
+        if found := code_deps(check=parser.parse_args().check):
+            sys.exit("\n".join(f"{line}; mend it with: make deps" for line in found))
+    except Problem as problem:
+        sys.exit(f"code_deps: {problem}")
+
+
+if __name__ == "__main__":
+    main()
