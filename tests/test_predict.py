@@ -14,47 +14,38 @@ from drawings import DRAWINGS, Drawing, black_on_white, flat, ink, noise, painte
 from PIL import Image
 from scipy import ndimage
 
-from taller.data import idx
-from taller.models import resnet18
-from taller.models.scaling import WORKSHOP
-from taller.models.simple_nn import SimpleNN
+from taller.data import idx, mnist
+from taller.models import simple_nn, store
+from taller.models.scaling import Scaling
 from taller.program.errors import Problem
-from taller.training import engine
+from taller.training import engine, numerics
+from taller.training.batches import Batches
 from tools import handwriting, predict
 
 ROOT = Path(__file__).parents[1]
 FINAL = ROOT / "modelos/modelo_final.pth"
 
 
+SCALING = Scaling(mean=(0.5,), std=(0.5,), size=(28, 28))
+ARGUMENTS = {"classes": 10, "shape": (1, 28, 28)}
+
+
 @pytest.fixture(scope="session")
 def small_model(mnist_raw, tmp_path_factory) -> Path:
     """A SimpleNN after four epochs on 20,000 images, in a file like the pipeline's."""
-    images = torch.from_numpy(idx.read(mnist_raw / "train-images-idx3-ubyte")[:20_000])
-    labels = torch.from_numpy(idx.read(mnist_raw / "train-labels-idx1-ubyte")[:20_000]).long()
+    training, _ = mnist.read(mnist_raw)
+    training, cpu = training.take(slice(20_000)), torch.device("cpu")
     recipe = engine.Recipe(
-        make_model=SimpleNN,
+        make_model=lambda: simple_nn.build(**ARGUMENTS),
         make_optimizer=lambda network: torch.optim.Adam(network.parameters(), 3e-3),
-        epochs=4, batch_size=128, schedule="one_cycle", prepare=WORKSHOP,
+        epochs=4, schedule="one_cycle",
     )  # fmt: skip
-    cpu, rows, order = torch.device("cpu"), torch.arange(20_000), torch.Generator().manual_seed(0)
-
-    def epoch():
-        return engine.batches(
-            images, labels, rows, 128, device=cpu, prepare=WORKSHOP, generator=order
-        )
-
-    with engine.threads(1):
-        fit = engine.fit(recipe, epoch, 157, seed=0, device=cpu)
+    images, labels = torch.from_numpy(training.images), torch.from_numpy(training.labels)
+    data = Batches(images, labels, torch.arange(len(labels)), 128, cpu, SCALING)
+    with numerics.threads(1):
+        fit = engine.fit(recipe, data, seed=0, device=cpu)
     path = tmp_path_factory.mktemp("models") / "small.pth"
-    torch.save(
-        {
-            "architecture": "SimpleNN",
-            "arguments": {},
-            "scaling": WORKSHOP.as_dict(),
-            "state_dict": fit.model.state_dict(),
-        },
-        path,
-    )
+    store.save(path, "SimpleNN", ARGUMENTS, SCALING, training.names, fit.model.state_dict())
     return path
 
 
@@ -279,16 +270,29 @@ def test_below_four_fifths_it_says_that_it_is_unsure():
 def test_what_is_no_model_gets_one_line(tmp_path, monkeypatch):
     (tmp_path / "bad.pth").write_text("not a model")
     torch.save(torch.zeros(3), tmp_path / "tensor.pth")
-    letters = {
-        "architecture": "ResNet18", "arguments": {"classes": 300}, "scaling": WORKSHOP.as_dict(),
-        "state_dict": resnet18.build(classes=300).state_dict(),
-    }  # fmt: skip
-    torch.save(letters, tmp_path / "letters.pth")
-    for name in ("bad.pth", "tensor.pth", "letters.pth", "missing.pth"):
+    for name in ("bad.pth", "tensor.pth", "missing.pth"):
         with pytest.raises(Problem, match=f"{name}: expected a model"):
             predict.load(tmp_path / name)
     message = run_here(monkeypatch, tmp_path, "a.png", "--model", "missing.pth")
     assert message.startswith("predict: missing.pth: ") and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["camisa", "zapato", "bolso"], "camisa, zapato, bolso"),
+        (list("1234567890"), "1, 2, 3, 4, 5, 6, 7, 8, 9, 0"),
+        (list("abcdefghijklm"), "a, b, c, d, e, f, g, h, i, j and 3 more"),
+    ],
+)
+def test_a_model_of_other_classes_is_refused(tmp_path, names, found):
+    arguments = {"classes": len(names), "shape": (1, 28, 28)}
+    state = simple_nn.build(**arguments).state_dict()
+    store.save(tmp_path / "other.pth", "SimpleNN", arguments, SCALING, names, state)
+    with pytest.raises(Problem) as caught:
+        predict.load(tmp_path / "other.pth")
+    expected = "expected a model of the digits 0 to 9"
+    assert str(caught.value) == f"{tmp_path / 'other.pth'}: {expected}, found {found}"
 
 
 class Hostile:

@@ -1,6 +1,8 @@
 """The study's plan, held against the schemas; its table and picture, on made-up experiments."""
 
 import importlib
+import json
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +10,7 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from taller.program import params
+from taller.program import files, params
 from taller.report.figures import study as picture
 from tools import study
 
@@ -43,6 +45,64 @@ def test_every_experiment_fits_the_schemas(name):
     for section in ("preprocess", "pretrain", "finetune"):
         schema = importlib.import_module(f"stages.{section}").Params
         TypeAdapter(schema).validate_python(content[section])
+
+
+def experiment(name, trainable, source="auto", state=None):
+    """As `dvc exp show --json` gives one."""
+    values = {
+        "pretrain": {"source": source}, "preprocess": {"subset": 500},
+        "finetune": {"trainable": trainable, "stem": "sum_rgb", "epochs": 4},
+    }  # fmt: skip
+    metrics = {
+        "resnet18": {"cv": {"accuracy": {"mean": 0.91, "std": 0.02}}, "test": {"accuracy": 0.99}},
+        "simple_nn": {"cv": {"accuracy": {"mean": 0.87, "std": 0.01}}},
+    }
+    data = {
+        "params": {"params.yaml": {"data": values}},
+        "metrics": {"resultados/metrics.json": {"data": metrics}},
+    }
+    revs = [{"rev": f"commit-of-{name}", "name": name, "data": data}]
+    return {"name": name, "executor": state and {"state": state}, "revs": revs}
+
+
+def test_the_table_comes_from_the_experiments_and_their_commits(monkeypatch):
+    shown = [
+        {"rev": "workspace"},
+        {"rev": "main", "experiments": [
+            experiment("one", ["layer4", "fc"]), experiment("two", "all", state="Success"),
+            experiment("lost", "all", state="Failed"),
+        ]},
+    ]  # fmt: skip
+    monkeypatch.setattr(study, "dvc", lambda *_, capture: json.dumps(shown))
+    told = {"commit-of-one": ("glyphs", 8_000_000), "commit-of-two": ("imagenet", 11_000_000)}
+    monkeypatch.setattr(study, "details", told.__getitem__)
+    assert set(study.finished()) == {"one", "two"}
+    table = study.collect(["two", "one"])
+    assert table.to_dict("list") == {
+        "experimento": ["two", "one"],
+        "fuente": ["imagenet", "glyphs"],
+        "capas entrenadas": ["all", "layer4, fc"],
+        "primera capa": ["sum_rgb"] * 2,
+        "imágenes": [500] * 2,
+        "épocas": [4] * 2,
+        "parámetros entrenados": [11_000_000, 8_000_000],
+        "accuracy": [0.91] * 2,
+        "desv. accuracy": [0.02] * 2,
+        "accuracy de SimpleNN": [0.87] * 2,
+    }
+
+
+def test_details_are_those_of_the_commit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    file = tmp_path / "resultados/detalle.json"
+    told = {"models": {"resnet18": {"trained_parameters": 5130}}, "pretraining": {"source": "none"}}
+    files.write_json(file, told)
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-qm", "one"], check=True)
+    file.write_text("{}", encoding="utf-8")
+    assert study.details("HEAD") == ("none", 5130)
 
 
 def test_the_picture_has_a_line_per_source_and_says_what_is_what():

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from taller.models import store
+from taller.models import architectures, store
 from taller.models.store import Classifier
 from taller.program.errors import Problem
 from taller.training import engine
 from tools import handwriting
 
-DIGITS = 10
+DIGITS = tuple("0123456789")
 SURE = 0.8
 BARS = " ▁▂▃▄▅▆▇█"
 ZOOM = 8
@@ -61,17 +61,18 @@ def predict(
 
 
 def load(model: Path) -> Classifier:
-    classifier = store.load(model)
-    classes = len(list(classifier.network.parameters())[-1])  # the last layer's biases
-    if classes != DIGITS:
-        raise Problem(f"{model}: expected a model of {DIGITS} digits, found {classes} classes")
+    classifier = store.load(model, architectures.ALL)
+    if classifier.names != DIGITS:
+        names = classifier.names
+        found = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if names[10:] else "")
+        raise Problem(f"{model}: expected a model of the digits 0 to 9, found {found}")
     return classifier
 
 
 def probabilities(classifier: Classifier, image: np.ndarray) -> np.ndarray:
     """Of each digit, shape (10,), for one picture of uint8, shape (28, 28)."""
-    inputs = classifier.scaling(torch.from_numpy(image[np.newaxis]))
-    logits, _ = engine.predict(classifier.network, [(inputs, torch.zeros(1))])
+    inputs = classifier.scaling(torch.from_numpy(image[np.newaxis, np.newaxis]))
+    logits = engine.predict(classifier.network, [inputs])
     return logits[0].double().softmax(0).numpy()
 
 

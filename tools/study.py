@@ -14,14 +14,13 @@ import time
 from collections import defaultdict
 from collections.abc import Collection
 from contextlib import suppress
-from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 
 from stages import download
 from taller.data import fetch
-from taller.program import files, params
+from taller.program import params
 from taller.program.errors import Problem
 from taller.report.figures import study as picture
 from taller.report.figures import style
@@ -59,18 +58,14 @@ def available_sources(pretrained: Path = Path("data/pretrained")) -> list[str]:
     them in copies of the folder, without files that it does not track.
     """
     settings = params.read("download", download.Params)
-    cache = download.torch_home() / "hub/checkpoints"
-    file, digits = download.WEIGHTS_URL.fullmatch(settings.weights_url).group("file", "sha256")
-    by_hand = pretrained / file
-    download.drop_corrupt(cache / file, digits)
-    if (
-        by_hand.exists()
-        and not (cache / file).exists()
-        and files.sha256(by_hand).startswith(digits)
-    ):
-        fetch.put(cache / file, by_hand.read_bytes())
+    url, cache = settings.weights_url, weights.torch_cache()
     try:
-        download.get_weights(settings.weights_url, settings.timeout, cache)
+        weights.check_in_place(url, pretrained)
+        weights.check_in_place(url, cache)
+        name = weights.ADDRESS.fullmatch(url)["file"]
+        if (pretrained / name).exists() and not (cache / name).exists():
+            fetch.put(cache / name, (pretrained / name).read_bytes())
+        weights.get(url, settings.timeout, cache)
     except Problem as problem:
         print(f"study: without ImageNet; {problem}")
         return ["none", "glyphs"]
@@ -79,8 +74,20 @@ def available_sources(pretrained: Path = Path("data/pretrained")) -> list[str]:
 
 def refuse_edits() -> None:
     """DVC knows experiments by the commit they began with, and takes edits along unseen."""
-    command = ["git", "diff", "--name-only", "HEAD", "--", "params.yaml", "dvc.yaml", "stages"]
-    if edited := subprocess.run(command, check=True, text=True, capture_output=True).stdout.split():
+    command = [
+        "git",
+        "diff",
+        "--name-only",
+        "HEAD",
+        "--",
+        "params.yaml",
+        "dvc.yaml",
+        "stages",
+        "taller",
+    ]
+    if edited := subprocess.run(
+        command, check=True, encoding="utf-8", capture_output=True
+    ).stdout.split():
         raise Problem(f"expected {', '.join(edited)} as committed, found edits; commit them first")
 
 
@@ -88,7 +95,7 @@ def dvc(*arguments: str, capture: bool = False) -> str:
     """Run DVC and, where asked, return what it prints."""
     command = [sys.executable, "-m", "dvc", *arguments]
     return subprocess.run(
-        command, check=True, text=True, stdout=subprocess.PIPE if capture else None
+        command, check=True, encoding="utf-8", stdout=subprocess.PIPE if capture else None
     ).stdout
 
 
@@ -177,25 +184,67 @@ def run(experiments: dict[str, dict[str, object]]) -> None:
             raise Problem(f"expected all experiments to succeed; see dvc queue logs {failed[0]}")
 
 
-def collect(experiments: dict[str, dict[str, object]]) -> pd.DataFrame:
-    """The study's table, in the reader's words, from `dvc exp show`."""
-    shown = pd.read_csv(StringIO(dvc("exp", "show", "--csv", capture=True))).set_index("Experiment")
-    done = shown.loc[list(experiments)]
-    return pd.DataFrame(
-        {
-            "experimento": done.index,
-            "fuente": done["pretraining.source"],
-            "capas entrenadas": done["finetune.trainable"].str.replace(r"[\[\]']", "", regex=True),
-            "primera capa": done["finetune.stem"],
-            "imágenes": done["preprocess.subset"].astype(int),
-            "épocas": done["finetune.epochs"].astype(int),
-            "parámetros entrenados": done["resnet18.trained_parameters"].astype(int),
-            "accuracy": done["resnet18.cv.accuracy.mean"],
-            "desv. accuracy": done["resnet18.cv.accuracy.std"],
-            "accuracy (prueba)": done["resnet18.test.accuracy"],
-            "accuracy de SimpleNN": done["simple_nn.cv.accuracy.mean"],
-        }
-    )
+def finished() -> dict[str, dict]:
+    """What `dvc exp show` knows of each experiment that succeeded, by its name.
+
+    Returns
+    -------
+    dict
+        ``rev`` (its commit), ``params`` and ``metrics`` (each as its file holds it).
+    """
+    found = {}
+    for baseline in json.loads(dvc("exp", "show", "--json", capture=True)):
+        for experiment in baseline.get("experiments") or []:
+            executor = experiment.get("executor") or {}
+            if executor.get("state", "success").lower() == "success":
+                (shown,) = experiment["revs"]
+                data = shown["data"]
+                found[experiment["name"]] = {
+                    "rev": shown["rev"],
+                    "params": data["params"]["params.yaml"]["data"],
+                    "metrics": data["metrics"]["resultados/metrics.json"]["data"],
+                }
+    return found
+
+
+def details(rev: str) -> tuple[str, int]:
+    """What no metric tells of the experiment with the commit `rev`.
+
+    Returns
+    -------
+    source : str
+        Of the pretrained weights; what ``auto`` became.
+    trained_parameters : int
+        Of the fine-tuned network.
+    """
+    command = ["git", "show", f"{rev}:resultados/detalle.json"]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return told["pretraining"]["source"], told["models"]["resnet18"]["trained_parameters"]
+
+
+def collect(experiments: Collection[str]) -> pd.DataFrame:
+    """The study's table, in the reader's words; chosen and shown by validation alone."""
+    shown, rows = finished(), []
+    for name in experiments:
+        settings, metrics = shown[name]["params"], shown[name]["metrics"]
+        source, trained = details(shown[name]["rev"])
+        layers = settings["finetune"]["trainable"]
+        accuracy = metrics["resnet18"]["cv"]["accuracy"]
+        rows.append(
+            {
+                "experimento": name,
+                "fuente": source,
+                "capas entrenadas": layers if isinstance(layers, str) else ", ".join(layers),
+                "primera capa": settings["finetune"]["stem"],
+                "imágenes": settings["preprocess"]["subset"],
+                "épocas": settings["finetune"]["epochs"],
+                "parámetros entrenados": trained,
+                "accuracy": accuracy["mean"],
+                "desv. accuracy": accuracy["std"],
+                "accuracy de SimpleNN": metrics["simple_nn"]["cv"]["accuracy"]["mean"],
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def main() -> None:
