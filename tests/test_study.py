@@ -1,5 +1,6 @@
 """The study's plan, held against the schemas; its table and picture, on made-up experiments."""
 
+import hashlib
 import importlib
 import json
 import subprocess
@@ -12,7 +13,7 @@ from pydantic import TypeAdapter
 
 from taller.program import files, params
 from taller.report.figures import study as picture
-from tools import study
+from tools import experiments, study
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ["none", "glyphs", "imagenet"]
@@ -47,6 +48,26 @@ def test_every_experiment_fits_the_schemas(name):
         TypeAdapter(schema).validate_python(content[section])
 
 
+@pytest.mark.parametrize("place", ["data/pretrained", "torch/hub/checkpoints"])
+def test_weights_are_found_where_the_user_put_them_and_wrong_ones_stay(
+    tmp_path, monkeypatch, capsys, place
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    name = f"resnet18-{hashlib.sha256(b'weights').hexdigest()[:8]}.pth"
+    values = {"mnist_mirrors": [], "weights_url": f"http://127.0.0.1:1/{name}", "timeout": 1}
+    (tmp_path / "params.yaml").write_text(json.dumps({"download": values}), encoding="utf-8")
+    assert study.available_sources() == ["none", "glyphs"]
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    (tmp_path / place / name).write_bytes(b"others")
+    assert study.available_sources() == ["none", "glyphs"]
+    assert "move it away or delete it" in capsys.readouterr().out
+    assert (tmp_path / place / name).read_bytes() == b"others"
+    (tmp_path / place / name).write_bytes(b"weights")
+    assert study.available_sources() == ["none", "glyphs", "imagenet"]
+    assert (tmp_path / "torch/hub/checkpoints" / name).read_bytes() == b"weights"
+
+
 def experiment(name, trainable, source="auto", state=None):
     """As `dvc exp show --json` gives one."""
     values = {
@@ -73,10 +94,10 @@ def test_the_table_comes_from_the_experiments_and_their_commits(monkeypatch):
             experiment("lost", "all", state="Failed"),
         ]},
     ]  # fmt: skip
-    monkeypatch.setattr(study, "dvc", lambda *_, capture: json.dumps(shown))
+    monkeypatch.setattr(experiments, "dvc", lambda *_, capture: json.dumps(shown))
     told = {"commit-of-one": ("glyphs", 8_000_000), "commit-of-two": ("imagenet", 11_000_000)}
     monkeypatch.setattr(study, "details", told.__getitem__)
-    assert set(study.finished()) == {"one", "two"}
+    assert set(experiments.finished()) == {"one", "two"}
     table = study.collect(["two", "one"])
     assert table.to_dict("list") == {
         "experimento": ["two", "one"],
