@@ -81,18 +81,16 @@ def test_weights_leave_the_same_bytes_from_every_source(
         assert all(part in lines for part in told)
         left.append({path.name: path.read_bytes() for path in folders["pretrained"].iterdir()})
 
-    removed = f"{file}: removed, expected SHA-256 {name[9:17]}, found"
     run(f"ImageNet weights: from {url}")
     run(f"ImageNet weights: in place, {file}")
     shutil.rmtree(folders["pretrained"])
     cached.parent.mkdir(parents=True)
     cached.write_bytes(data)
     run(f"ImageNet weights: from {cached}")
-    file.write_bytes(b"damaged")
-    run(removed, f"ImageNet weights: from {cached}")
-    file.write_bytes(b"damaged")
-    cached.write_bytes(b"damaged too")
-    run(removed, f"ImageNet weights: from {url}")
+    file.unlink()
+    cached.write_bytes(b"of another file")
+    run(f"ImageNet weights: from {url}")
+    assert cached.read_bytes() == b"of another file"
 
     assert len(server.asked) == 2
     assert all(there == left[0] for there in left)
@@ -121,17 +119,31 @@ def test_weights_that_are_not_asked_for_are_set_aside_and_found_again(
     assert (folders["pretrained"] / name).read_bytes() == data
 
 
-def test_corrupt_weights_that_are_not_asked_for_are_removed(
-    placed, folders, weights, tmp_path, capsys
-):
+@pytest.mark.parametrize("source", ["glyphs", "auto", "imagenet"])
+def test_wrong_weights_in_place_stop_and_stay(serve, placed, folders, weights, source, tmp_path):
     name, data = weights
     file, cached = folders["pretrained"] / name, tmp_path / "torch/hub/checkpoints" / name
     fetch.put(cached, data)
     fetch.put(file, data[:-1])
+    server = serve(files={name: data})
+    with pytest.raises(Problem) as caught:
+        download(settings(weights=server.url + name), source, **folders)
+    message = str(caught.value)
+    assert message.startswith(f"{file}: expected SHA-256 {name[9:17]}, found ")
+    assert message.endswith("; move it away or delete it") and "\n" not in message
+    assert (file.read_bytes(), cached.read_bytes()) == (data[:-1], data)
+    assert server.asked == []
+
+
+def test_setting_weights_aside_overwrites_nothing(placed, folders, weights, tmp_path):
+    name, data = weights
+    file, cached = folders["pretrained"] / name, tmp_path / "torch/hub/checkpoints" / name
+    fetch.put(cached, b"of another file")
+    fetch.put(file, data)
     download(settings(weights=dead_url() + name), "glyphs", **folders)
-    assert f"{file}: removed, expected SHA-256" in capsys.readouterr().out
-    assert not file.exists()
-    assert cached.read_bytes() == data
+    assert cached.read_bytes() == b"of another file"
+    kept = [path for path in cached.parent.iterdir() if path != cached]
+    assert [path.read_bytes() for path in kept] == [data]
 
 
 def test_weights_put_in_place_by_hand_need_no_network(placed, folders, weights):

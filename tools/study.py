@@ -18,6 +18,7 @@ from stages import download
 from taller.data import fetch, weights
 from taller.program import params
 from taller.program.errors import Problem
+from taller.report.figures import study as figure
 from taller.report.figures import style
 from tools import experiments
 
