@@ -1,7 +1,8 @@
 """Print `dvc exp show` narrow enough to read: every metric, and the params that differ.
 
 DVC gives each column its whole name's width, and cuts what does not fit. Here names are folded
-at their dots, and what neighbours share stands once. Arguments go to `dvc exp show` (--all-branches, -n 3, --rev main, ...).
+at their dots, and what neighbours share stands once. Arguments go to
+`dvc exp show` (--all-branches, -n 3, --rev main, ...).
 """
 
 import subprocess
