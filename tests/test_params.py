@@ -109,12 +109,6 @@ def test_a_missing_key_is_named(tmp_path, section):
         params.read(section, SCHEMAS[section], path)
 
 
-def test_an_unknown_section_is_refused(tmp_path):
-    path = write(tmp_path, "kfold_trian", {})
-    with pytest.raises(Problem, match="kfold_trian: expected one of seed, threads"):
-        params.load(path)
-
-
 def test_numbers_are_read_as_dvc_reads_them(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("kfold_train: {a: 1e-3, b: 2E+1, c: .5e1, d: 1e5x}\n")
@@ -154,4 +148,4 @@ def test_all_stages_are_checked_before_the_first(tmp_path, key, value):
     )  # fmt: skip
     assert run.returncode == 1
     assert len(run.stderr.splitlines()) == 1
-    assert key in run.stderr
+    assert key in run.stderr and "expected" in run.stderr
