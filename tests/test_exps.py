@@ -12,17 +12,18 @@ PAIR = ("winner", "difference", "ci_low", "ci_high", "p_value")
 def shown(models: list[str]) -> pd.DataFrame:
     """As `dvc exp show --csv` gives it, read as text: two rows that differ in two params."""
     columns = {
-        "Experiment": ["", "main", "wider-and-longer"],
+        "Experiment": ["", "main", "wider-net"],
         "rev": ["workspace", "main", "0123456"],
         "typ": ["baseline", "baseline", "branch_base"],
         "Created": ["", "2026-01-01T00:00:00", "2026-01-01T00:00:00"],
         "parent": ["", "", ""],
     }
     columns |= {f"{model}.{name}": ["0.9753"] * 3 for model in models for name in MODEL}
-    columns |= {f"comparison.{name}": [models[-1]] * 3 for name in PAIR}
+    values = [models[-1], "0.0124", "0.0102", "0.0145", "9.2e-05"]
+    columns |= {f"comparison.{n}": [v] * 3 for n, v in zip(PAIR, values, strict=True)}
     columns |= {"seed": ["42"] * 3, "finetune.epochs": ["10"] * 3}
     columns |= {"kfold_train.hidden": ["[128, 64]", "[128, 64]", "[256, 64]"]}
-    columns |= {"kfold_train.learning_rate": ["0.001", "0.001", "0.002"]}
+    columns |= {"kfold_train.epochs": ["10", "10", "12"]}
     return pd.DataFrame(columns | {"data/processed/train.npz": ["0" * 32] * 3})
 
 
@@ -31,10 +32,10 @@ def test_every_metric_and_the_params_that_differ_fit_160_columns():
         lines = exps.folded(shown(models), SECTIONS).splitlines()
         assert max(map(len, lines)) <= 160
         assert len(lines) == 4 + 3  # the parts of the longest name, and a line per experiment
-        assert [line.split()[0] for line in lines[4:]] == ["workspace", "main", "wider-and-longer"]
+        assert [line.split()[0] for line in lines[4:]] == ["workspace", "main", "wider-net"]
         # 3 numbers for each model, 5 for the pair, 2 params that differ, of which one has a space.
         assert len(lines[-1].split()) == 1 + 3 * len(models) + 5 + 3
-        assert "epochs" not in "".join(lines) and "train.npz" not in "".join(lines)
+        assert "finetune" not in "".join(lines) and "train.npz" not in "".join(lines)
 
 
 def test_names_stand_above_their_numbers():

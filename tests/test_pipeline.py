@@ -17,7 +17,7 @@ import torch
 import yaml
 from dvc.utils import hydra
 
-from taller.models import store
+from taller.models import architectures, store
 from taller.models.catalogue import MODELS
 from taller.program.errors import Problem
 from tools import code_deps, study
@@ -234,7 +234,8 @@ def test_the_winner_by_cross_validation_is_the_final_model(project):
 def test_models_load_as_weights_only(project, name):
     saved = torch.load(project.folder / f"modelos/{name}.pth", weights_only=True)
     assert {"architecture", "arguments", "names", "state_dict", "scaling"} == saved.keys()
-    store.load(project.folder / f"modelos/{name}.pth")
+    if name in KEYS:
+        store.load(project.folder / f"modelos/{name}.pth", architectures.ALL)
 
 
 @pytest.mark.parametrize("edit", RERUN_AFTER_EDIT)
