@@ -126,7 +126,7 @@ def both(tmp_path_factory, mnist_raw) -> tuple[Project, Project]:
     first, second = (copy(tmp_path_factory.mktemp(name), mnist_raw) for name in ("one", "two"))
     second.set("preprocess.folds=3")
     with ThreadPoolExecutor() as pool:
-        ran = list(pool.map(lambda project: project.repro("--no-run-cache"), (first, second)))
+        ran = list(pool.map(lambda project: project.repro(), (first, second)))
     assert ran == [dict.fromkeys(ALL, "ran")] * 2
     second.set("preprocess.folds=2")
     second.repro()
