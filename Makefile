@@ -2,11 +2,13 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup repro test estudio diff predict lint
+.PHONY: help setup repro test deps exps estudio diff predict lint
 help:
 	@echo 'make setup   a virtual environment in .venv with the pinned requirements'
 	@echo 'make repro   setup, then dvc repro: the whole pipeline, or what of it is out of date'
 	@echo 'make test    setup, then the tests'
+	@echo 'make deps    after an import was added or removed: the code lines of dvc.yaml'
+	@echo 'make exps    the experiments: every metric, and the params that differ'
 	@echo 'make estudio the study of sources and trained layers, as a queue of DVC experiments'
 	@echo 'make diff REV=main  metrics and plots, here and in another revision'
 	@echo 'make lint    setup, then ruff'
@@ -31,6 +33,12 @@ repro: setup
 
 test: setup
 	.venv/bin/python -m pytest
+
+deps: setup
+	.venv/bin/python -m tools.code_deps
+
+exps: setup
+	@.venv/bin/python -m tools.exps
 
 estudio: setup
 	.venv/bin/python -m tools.study
