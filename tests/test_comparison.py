@@ -120,7 +120,7 @@ def test_two_models_are_one_pair_without_correction(place, made):
         (([0.7, 0.8], [0.9, 0.95], [0.8, 0.85]), ["resnet18", "cnn", "simple_nn"]),
         (([0.9, 0.95], [0.7, 0.8], [0.8, 0.85]), ["simple_nn", "cnn", "resnet18"]),
         # Equal means, and sums that differ in their last bit: the catalogue's order.
-        (([0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.9, 0.8, 0.9]), ["cnn", "simple_nn", "resnet18"]),
+        (([0.3, 0.2, 0.1], [0.1, 0.2, 0.3], [0.9, 0.8, 0.9]), ["cnn", "simple_nn", "resnet18"]),
         (([0.5, 0.6], [0.6, 0.5], [0.5, 0.6]), ["simple_nn", "resnet18", "cnn"]),
     ],
 )

@@ -105,6 +105,9 @@ def test_no_title_is_cut_off_or_lies_upon_another(drawn, case):
             if label.get_text()
         ]
         above = [figure._suptitle] if figure._suptitle else []
+        for legend in figure.legends:
+            box = legend.get_window_extent()
+            assert box.x0 >= 0 and box.x1 <= width, name
         boxes = [label.get_window_extent() for label in labels + above]
         for label, box in zip(labels + above, boxes, strict=True):
             inside = box.x0 >= -1 and box.x1 <= width + 1 and box.y0 >= -1 and box.y1 <= height + 1

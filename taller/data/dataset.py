@@ -57,5 +57,4 @@ def load(path: Path) -> Dataset:
     """Read what `save` wrote."""
     with np.load(path) as arrays:
         names = tuple(str(name) for name in arrays["names"])
-        groups = arrays["groups"] if "groups" in arrays else None
-        return Dataset(arrays["images"], arrays["labels"], names, groups)
+        return Dataset(arrays["images"], arrays["labels"], names, arrays.get("groups"))
