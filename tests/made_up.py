@@ -5,7 +5,7 @@ from them; tests compute it again from the same predictions, with other librarie
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -17,10 +17,14 @@ from taller.data.dataset import Dataset
 from taller.models.catalogue import MODELS, Entry
 from taller.program import files
 from taller.scores import confidence, metrics
+from taller.scores.comparison import Comparison
+from taller.scores.results import Result
 
 TRAIN, TEST = 600, 400  # images
 EPOCHS = 4
+ERRORS = 6  # of each model, in a picture
 THREE = (*MODELS, Entry("cnn", "CNN", "CNN", "#009E73", "D", pretrained=False))
+DIGITS = tuple("0123456789")
 FRUIT = ("manzana", "pera", "ciruela", "uva", "higo")
 MONTHS = (
     "enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre",
@@ -90,6 +94,21 @@ def write(
     return made
 
 
+def with_accuracies(found: Comparison, *accuracies: Sequence[float]) -> Comparison:
+    """The same comparison, had the folds had other accuracies, one list per model."""
+    models = [
+        _with_accuracies(result, values)
+        for result, values in zip(found.models, accuracies, strict=True)
+    ]
+    return replace(found, models=tuple(models))
+
+
+def _with_accuracies(result: Result, values: Sequence[float]) -> Result:
+    records = result.records[result.records["fold"] <= len(values)].copy()
+    records.loc[records["metric"] == "accuracy", "value"] = list(values)
+    return replace(result, records=records)
+
+
 def images(random: np.random.Generator, labels: np.ndarray, shape: tuple[int, int, int]):
     """Bright blobs whose place and colour depend on the label."""
     channels, height, width = shape
@@ -146,7 +165,7 @@ def _write_model(
 
     counts = metrics.confusion(test.labels, test.predicted, len(names))
     bins = confidence.reliability(test.log_probabilities, test.labels)
-    rows = confidence.surest_errors(test.log_probabilities, test.labels, 12)
+    rows = confidence.surest_errors(test.log_probabilities, test.labels, ERRORS)
     np.savetxt(own / "test_confusion.csv", counts, fmt="%d", delimiter=",")
     per_class = pd.DataFrame(metrics.per_class(counts), index=pd.Index(names, name="clase"))
     per_class.to_csv(own / "test_per_class.csv")

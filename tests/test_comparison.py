@@ -34,23 +34,6 @@ def found(place, made):
     return comparison.read(place / "resultados", made_up.THREE)
 
 
-def with_accuracies(found, *accuracies: list[float]):
-    """The same models, had the folds had other accuracies."""
-
-    def changed(result, values):
-        sizes = dict.fromkeys(("train_images", "val_images"))
-        sizes |= dict(zip(sizes, result.fold_sizes, strict=True))
-        rows = [
-            (result.entry.key, 1, fold, metric, value)
-            for fold, accuracy in enumerate(values, start=1)
-            for metric, value in (sizes | {"accuracy": accuracy}).items()
-        ]
-        return replace(result, records=pd.DataFrame(rows, columns=results.RECORD))
-
-    models = zip(found.models, accuracies, strict=True)
-    return replace(found, models=tuple(changed(*one) for one in models))
-
-
 def test_the_scores_are_those_of_the_predictions(made, found):
     for result in found.models:
         folds = made.folds[result.entry.key]
@@ -137,12 +120,12 @@ def test_two_models_are_one_pair_without_correction(place, made):
         (([0.7, 0.8], [0.9, 0.95], [0.8, 0.85]), ["resnet18", "cnn", "simple_nn"]),
         (([0.9, 0.95], [0.7, 0.8], [0.8, 0.85]), ["simple_nn", "cnn", "resnet18"]),
         # Equal means, and sums that differ in their last bit: the catalogue's order.
-        (([0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.9, 0.8, 0.9]), ["cnn", "simple_nn", "resnet18"]),
+        (([0.3, 0.2, 0.1], [0.1, 0.2, 0.3], [0.9, 0.8, 0.9]), ["cnn", "simple_nn", "resnet18"]),
         (([0.5, 0.6], [0.6, 0.5], [0.5, 0.6]), ["simple_nn", "resnet18", "cnn"]),
     ],
 )
 def test_the_ranking_is_by_mean_accuracy(found, accuracies, ranking):
-    found = with_accuracies(found, *accuracies)
+    found = made_up.with_accuracies(found, *accuracies)
     assert [result.entry.key for result in found.ranking] == ranking
     assert [found.winner, found.runner_up] == list(found.ranking[:2])
     pair = found.decisive
@@ -159,7 +142,7 @@ def test_the_ranking_is_by_mean_accuracy(found, accuracies, ranking):
 
 
 def test_intervals_end_where_the_metric_does(found):
-    wide = with_accuracies(found, *[[0.2, 0.9]] * 3).models[0]
+    wide = made_up.with_accuracies(found, *[[0.2, 0.9]] * 3).models[0]
     estimate = comparison.cv_estimate(wide, "accuracy")
     assert (estimate.low, estimate.high) == (0, 1)
     assert 0 < comparison.cv_estimate(found.models[0], "accuracy").low < 1

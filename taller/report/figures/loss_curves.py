@@ -22,7 +22,7 @@ def draw(curves: Mapping[Entry, pd.DataFrame]) -> Figure:
         For each model, rows of ``epoca``, ``conjunto``, ``media``, ``inferior`` and
         ``superior``, as `plot_rows.loss_curves` returns.
     """
-    figure, panels = style.panels(len(curves), 4.2, "Curvas de pérdida", sharey=True)
+    figure, panels = style.panels(len(curves), 4.6, "Curvas de pérdida", sharey=True)
     for axes, (entry, rows) in zip(panels, curves.items(), strict=True):
         for split, dashes in DASHES.items():
             line = rows[rows["conjunto"] == split]
@@ -41,10 +41,17 @@ def draw(curves: Mapping[Entry, pd.DataFrame]) -> Figure:
                 )  # fmt: skip
         axes.set(title=entry.name, xlabel="Época", yscale="log")
         _whole_epochs(axes, rows["epoca"].min(), rows["epoca"].max())
-        axes.legend(title="media y rango de los pliegues", title_fontsize=9, fontsize=9)
-    for axes in panels:
-        _losses(axes)
-    figure.supylabel("Pérdida (entropía cruzada, escala logarítmica)", size=10)
+        axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(style.comma)
+        axes.yaxis.set_minor_locator(mpl.ticker.NullLocator())
+    panels[0].set_ylabel("Pérdida (entropía cruzada, escala log.)")
+    # Below the panels: which corner of them is free depends on the model.
+    lines = zip(*(axes.get_legend_handles_labels()[0] for axes in panels), strict=True)
+    figure.legend(
+        list(lines), DASHES, title="media y rango de los pliegues",
+        loc="outside lower center", ncols=2, handlelength=3 * len(panels),
+        handler_map={tuple: mpl.legend_handler.HandlerTuple(ndivide=None)},
+    )  # fmt: skip
     return figure
 
 
@@ -53,13 +60,3 @@ def _whole_epochs(axes: Axes, first: int, last: int) -> None:
     if first == last:
         axes.set_xlim(first - 0.5, last + 0.5)
     axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, min_n_ticks=1))
-
-
-def _losses(axes: Axes) -> None:
-    """Ticks at 1, 2 and 5 times powers of ten, or, where those are too few, evenly spaced."""
-    low, high = axes.get_ylim()
-    few = high < 8 * low
-    locator = mpl.ticker.MaxNLocator(5) if few else mpl.ticker.LogLocator(subs=(1, 2, 5))
-    axes.yaxis.set_major_locator(locator)
-    axes.yaxis.set_major_formatter(style.comma)
-    axes.yaxis.set_minor_locator(mpl.ticker.NullLocator())
