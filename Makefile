@@ -31,8 +31,10 @@ repro: setup
 	@.venv/bin/python -m tools.check_params
 	.venv/bin/dvc repro
 
+# The pipeline's tests take longest and share one project: they start first, the rest beside them.
 test: setup
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
+	  tests/test_pipeline.py tests
 
 deps: setup
 	.venv/bin/python -m tools.code_deps

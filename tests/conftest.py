@@ -13,12 +13,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from stages.download import Params
 from taller.data import mnist
 from taller.program import files, params
 
 ROOT = Path(__file__).parents[1]
+# Tests run side by side: threads that wait for each other leave the cores to the others. It is
+# read when torch is first imported, here and in every process that a test starts.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +46,9 @@ def mnist_raw() -> Path:
         return pipeline
     cache = ROOT / ".cache/tests/mnist"
     download = params.read("download", Params, ROOT / "params.yaml")
-    mnist.get(cache, download.mnist_mirrors, download.timeout)
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / "lock"):  # the tests run in several processes
+        mnist.get(cache, download.mnist_mirrors, download.timeout)
     return cache
 
 

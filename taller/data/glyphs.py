@@ -5,7 +5,7 @@ stretched at random, then written with a round pen into a picture with MNIST's g
 """
 
 import unicodedata
-from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import matplotlib
@@ -50,12 +50,13 @@ def alphabet() -> list[str]:
     ]
 
 
-def trace(fonts: Sequence[str] = FONTS) -> tuple[Tensor, Tensor]:
+@cache
+def trace(fonts: tuple[str, ...] = FONTS) -> tuple[Tensor, Tensor]:
     """Turn every letter of `alphabet` that each font has into the path of a pen.
 
     Parameters
     ----------
-    fonts : sequence of str
+    fonts : tuple of str
         Names of TrueType files that Matplotlib ships.
 
     Returns

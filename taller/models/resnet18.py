@@ -58,6 +58,8 @@ def from_torchvision(path: Path) -> nn.Sequential:
         state = torch.load(path, weights_only=True, map_location="cpu")
         network = build(classes=len(state["fc.bias"]), shape=(3, *IMAGENET.size))
         surgery.load(network, state, new=())
+    except Problem as problem:
+        raise Problem(f"{path}: {problem}") from None
     except UNREADABLE:
         raise Problem(f"{path}: expected the state dict of an RGB ResNet-18") from None
     return network

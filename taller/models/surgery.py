@@ -22,9 +22,9 @@ def load(model: nn.Module, state: dict[str, Tensor], new: Sequence[str]) -> None
     wanted = {key for key in model.state_dict() if key.split(".")[0] not in new}
     given = {key: tensor for key, tensor in state.items() if key.split(".")[0] not in new}
     if missing := sorted(wanted - given.keys()):
-        raise Problem(f"pretrained weights: expected {missing[0]}, found no such key")
+        raise Problem(f"expected {missing[0]}, found no such key")
     if unknown := sorted(given.keys() - wanted):
-        raise Problem(f"pretrained weights: expected the network's keys, found {unknown[0]}")
+        raise Problem(f"expected the network's keys, found {unknown[0]}")
     model.load_state_dict(given, strict=False)
 
 

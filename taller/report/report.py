@@ -21,7 +21,6 @@ KINDS = {
 def report(found: Comparison) -> str:
     """Write the report, in Markdown; pictures are beside it."""
     data, folds = found.data, len(found.baseline.folds)
-    mnist = data["dataset"] == "MNIST"
     which = "ambos modelos" if len(found.models) == 2 else f"los {len(found.models)} modelos"
     return f"""# Entrenamiento desde cero y fine-tuning en {data["dataset"]}
 
@@ -63,7 +62,7 @@ Cada modelo se entrena {folds} veces, cada vez sin un pliegue, y se mide en el p
 Para la prueba, cada modelo se entrenó una vez más con todas las imágenes de entrenamiento. El de mejor accuracy en validación cruzada, {found.winner.entry.short}, queda en `modelos/modelo_final.pth`.
 
 {rows.heading("Prueba", found)}
-{rows.test(found, "Dígito" if mnist else "Clase")}
+{rows.test(found, "Dígito" if data["dataset"] == "MNIST" else "Clase")}
 
 Entre corchetes, el intervalo de Wilson del 95 %. Top-2: la etiqueta real está entre las dos clases más probables. ECE: error de calibración esperado, la distancia media entre la confianza y la accuracy.
 
@@ -77,8 +76,18 @@ Entre corchetes, el intervalo de Wilson del 95 %. Top-2: la etiqueta real está 
 
 {reflection(found)}
 
-{differences.spread(found)} {_calibration(found)} Todo ello vale para estos datos, estos parámetros y una semilla por pliegue.
+{differences.spread(found)} {_calibration(found)} Todo ello vale para estos datos, estos parámetros y una semilla por pliegue.{_confounded(found)}
 """  # noqa: E501
+
+
+def _confounded(found: Comparison) -> str:
+    first, second = found.winner.entry, found.runner_up.entry
+    if first.pretrained == second.pretrained:
+        return ""
+    return (
+        f" {listed([first.short, second.short])} difieren en la arquitectura además del "
+        "preentrenamiento: cuánto de la diferencia se debe a cada cosa, esta comparación no lo dice."
+    )
 
 
 def _question(found: Comparison) -> str:
