@@ -31,10 +31,10 @@ repro: setup
 	@.venv/bin/python -m tools.check_params
 	.venv/bin/dvc repro
 
-# The pipeline's tests take longest and share one project: they start first, the rest beside them.
+# What takes longest starts first.
 test: setup
 	.venv/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
-	  tests/test_pipeline.py tests
+	  tests/test_pipeline.py tests/test_experiments.py tests
 
 deps: setup
 	.venv/bin/python -m tools.code_deps

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from filelock import FileLock
+from small_project import project, restored  # noqa: F401
 
 from stages.download import Params
 from taller.data import mnist

@@ -86,7 +86,7 @@ def _confounded(found: Comparison) -> str:
         return ""
     return (
         f" {listed([first.short, second.short])} difieren en la arquitectura además del "
-        "preentrenamiento: cuánto de la diferencia se debe a cada cosa, esta comparación no lo dice."
+        "preentrenamiento: cuánto se debe a cada cosa, esta comparación no lo dice."
     )
 
 
