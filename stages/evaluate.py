@@ -12,21 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from taller.data import dataset
 from taller.data.dataset import Dataset
 from taller.models import architectures, catalogue, store
 from taller.models.catalogue import Entry
-from taller.models.store import Classifier
 from taller.program import cli, files
+from taller.program.errors import Problem
 from taller.program.params import Device, Threads
-from taller.program.progress import bar
 from taller.scores import confidence, metrics
-from taller.training import engine, numerics
-from taller.training.batches import Batches
+from taller.training import numerics, prediction
 
-BATCH = 250
 ERRORS = 12  # kept of each model, for the picture
 
 
@@ -38,14 +34,17 @@ def evaluate(
     results: Path = Path("resultados"),
     entries: Sequence[Entry] = catalogue.MODELS,
 ) -> None:
-    data = dataset.load(test)
+    data, place = dataset.load(test), numerics.choose_device(device)
     right = {}
     for entry in entries:
         classifier = store.load(models / f"{entry.key}.pth", architectures.ALL)
-        with numerics.threads(threads):
-            log_probabilities = predict(
-                classifier, data, numerics.choose_device(device), entry.short
+        if classifier.names != data.names:
+            raise Problem(
+                f"{models / entry.key}.pth: expected the classes of {test} "
+                f"({', '.join(data.names)}), found {', '.join(classifier.names)}"
             )
+        with numerics.threads(threads):
+            log_probabilities = prediction.log_probabilities(classifier, data, place, entry.short)
         scores = measure(results / entry.key, data, log_probabilities)
         right[entry.key] = log_probabilities.argmax(axis=1) == data.labels
         print(f"{entry.short}: test accuracy {scores['accuracy']:.4f}")
@@ -94,23 +93,6 @@ def agreement(right: dict[str, np.ndarray], first: str, second: str) -> dict[str
         "only_second": int((~one & other).sum()),
         "neither": int((~one & ~other).sum()),
     }
-
-
-def predict(classifier: Classifier, data: Dataset, device: torch.device, label: str) -> np.ndarray:
-    """Log probabilities of every class: float32, shape (n, classes)."""
-    network = classifier.network.to(device, memory_format=torch.channels_last)
-    images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
-    batches = Batches(
-        images, labels, torch.arange(len(data)), BATCH, device, prepare=classifier.scaling
-    )
-
-    def told():
-        with bar(len(data), label, "image") as shown:
-            for inputs in batches.inputs_only():
-                yield inputs
-                shown.update(len(inputs))
-
-    return engine.predict(network, told()).double().log_softmax(1).float().numpy()
 
 
 if __name__ == "__main__":

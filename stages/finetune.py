@@ -15,7 +15,6 @@ from torch import nn
 
 from taller.data import dataset
 from taller.models import resnet18, store, surgery
-from taller.models.catalogue import RESNET18
 from taller.program import cli, params
 from taller.program.params import Device, Seed, Threads
 from taller.training import activations, numerics, seeds
@@ -62,7 +61,7 @@ def finetune(
     arguments = {"classes": data.classes, "shape": data.shape}
     fresh = (resnet18.HEAD,) if params.stem == "sum_rgb" else (resnet18.STEM, resnet18.HEAD)
 
-    torch.manual_seed(seeds.of_weights(seed))
+    torch.manual_seed(seeds.of_weights(seeds.of_fit(seed)))
     network = resnet18.build(**arguments)
     state = pretrained.network.state_dict()
     channels = data.shape[0]
@@ -90,13 +89,13 @@ def finetune(
         outcome = cross_validate(
             recipe, inputs, data.labels, np.load(folds),
             batch_size=params.batch_size, prepare=identity if len(frozen) else scaling,
-            seed=seed, device=place, label=RESNET18.short,
+            seed=seed, device=place, label=resnet18.NAME,
         )  # fmt: skip
 
     outcome.save(results)
     whole = frozen.cpu().state_dict() | outcome.state
     store.save(model, resnet18.NAME, arguments, scaling, data.names, whole)
-    print(f"{RESNET18.short}: {outcome}")
+    print(f"{resnet18.NAME}: {outcome}")
 
 
 if __name__ == "__main__":

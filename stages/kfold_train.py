@@ -13,7 +13,6 @@ from pydantic import Field
 
 from taller.data import dataset
 from taller.models import simple_nn, store
-from taller.models.catalogue import SIMPLE_NN
 from taller.models.scaling import Scaling
 from taller.program import cli, params
 from taller.program.params import Device, Seed
@@ -62,12 +61,12 @@ def kfold_train(
     outcome = cross_validate(
         recipe, data.images, data.labels, np.load(folds),
         batch_size=params.batch_size, prepare=scaling, seed=seed, device=place,
-        label=SIMPLE_NN.short,
+        label=simple_nn.NAME,
     )  # fmt: skip
 
     outcome.save(results)
     store.save(model, simple_nn.NAME, arguments, scaling, data.names, outcome.state)
-    print(f"{SIMPLE_NN.short}: {outcome}")
+    print(f"{simple_nn.NAME}: {outcome}")
 
 
 if __name__ == "__main__":

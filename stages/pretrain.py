@@ -45,7 +45,7 @@ def pretrain(
         source = "imagenet" if imagenet["available"] else "glyphs"
         print(f"pretrain: auto is {source} here")
     facts = {"requested": params.source, "source": source}
-    own_seed = seeds.of_fit(seed)
+    own_seed = seeds.of_pretraining(seed)
     if source == "imagenet":
         if not imagenet["available"]:
             raise Problem(f"{pretrained}: expected ImageNet's weights, found none; run download")
@@ -64,7 +64,7 @@ def pretrain(
     else:
         torch.manual_seed(seeds.of_weights(own_seed))
         # Nobody uses its head, and one channel is shared out to however many the images have.
-        network, scaling, names = resnet18.build(1, (1, 28, 28)), letters.SCALING, ()
+        network, scaling, names = resnet18.build(1, (1, *letters.SCALING.size)), letters.SCALING, ()
 
     state = network.cpu().state_dict()
     channels = state[f"{resnet18.STEM}.weight"].shape[1]

@@ -45,3 +45,12 @@ def test_names_stand_above_their_numbers():
         assert lines[0].split()[column] == name
     assert lines[1].index("winner") == lines[0].index("comparison")
     assert lines[1].index("hidden") == lines[0].index("kfold_train") == lines[-1].index("[256")
+
+
+def test_an_experiment_that_failed_shows_no_metrics():
+    """DVC lists it with those of the commit that it began with."""
+    table = shown(["simple_nn", "resnet18"]).assign(State=["", "Success", "Failed"])
+    lines = exps.folded(table, SECTIONS).splitlines()
+    assert lines[-1].startswith("wider-net (failed)")
+    assert "0.9753" in lines[-2] and "0.9753" not in lines[-1] and "resnet18" not in lines[-1]
+    assert lines[-1].split().count("-") == 11 and "[256, 64]" in lines[-1]

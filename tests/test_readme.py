@@ -89,3 +89,16 @@ def test_recipes_are_short():
     recipes = re.split(r"\n\n(?=\*\*A)", section.strip())
     assert len(recipes) == 5
     assert all(len(recipe.strip().splitlines()) <= 6 for recipe in recipes)
+
+
+def test_the_readmes_edit_of_params_changes_them(tmp_path):
+    (command,) = re.findall(r"sed -i ('[^']+') params\.yaml", README)
+    copy = tmp_path / "params.yaml"
+    before = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    copy.write_text(before, encoding="utf-8")
+    subprocess.run(f"sed -i.before {command} params.yaml", shell=True, check=True, cwd=tmp_path)
+    after = copy.read_text(encoding="utf-8")
+    changed = [
+        (a, b) for a, b in zip(before.splitlines(), after.splitlines(), strict=True) if a != b
+    ]
+    assert changed == [("  - 128", "  - 256")]

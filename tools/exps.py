@@ -27,12 +27,17 @@ def folded(shown: pd.DataFrame, sections: set[str]) -> str:
         Top-level keys of params.yaml: what is not theirs and no file is a metric.
     """
     name = shown["Experiment"].where(shown["Experiment"] != "", shown["rev"])
+    if "State" in shown:
+        # Until it has succeeded, DVC shows an experiment the metrics of where it began.
+        undone = ~shown["State"].isin(["", "Success"])
+        metrics = [c for c in shown if _is_metric(c, sections)]
+        shown = shown.mask(undone, shown.assign(**dict.fromkeys(metrics, "-")))
+        name = name.where(~undone, name + " (" + shown["State"].str.lower() + ")")
     table = shown.drop(columns=["Experiment", *(set(ABOUT) & set(shown))])
     kept = [
         column
         for column in table
-        if "/" not in column
-        and (column.partition(".")[0] not in sections or table[column].nunique() > 1)
+        if _is_metric(column, sections) or ("/" not in column and table[column].nunique() > 1)
     ]
     heads = [["Experiment"], *(column.split(".") for column in kept)]
     cells = [list(name), *(list(table[column]) for column in kept)]
@@ -44,6 +49,11 @@ def folded(shown: pd.DataFrame, sections: set[str]) -> str:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         lines.append(line.rstrip())
     return "\n".join(lines)
+
+
+def _is_metric(column: str, sections: set[str]) -> bool:
+    about = column in ("Experiment", *ABOUT)
+    return "/" not in column and not about and column.partition(".")[0] not in sections
 
 
 def _spanned(heads: list[list[str]], level: int, widths: list[int]) -> str:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from stages import download
 from taller.data import fetch, weights
+from taller.models.catalogue import RESNET18, SIMPLE_NN
 from taller.program import params
 from taller.program.errors import Problem
 from taller.report.figures import study as figure
@@ -90,7 +91,7 @@ def details(rev: str) -> tuple[str, int]:
     """
     command = ["git", "show", f"{rev}:resultados/detalle.json"]
     told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    return told["pretraining"]["source"], told["models"]["resnet18"]["trained_parameters"]
+    return told["pretraining"]["source"], told["models"][RESNET18.key]["trained_parameters"]
 
 
 def collect(names: Collection[str]) -> pd.DataFrame:
@@ -100,7 +101,7 @@ def collect(names: Collection[str]) -> pd.DataFrame:
         settings, metrics = shown[name]["params"], shown[name]["metrics"]
         source, trained = details(shown[name]["rev"])
         layers = settings["finetune"]["trainable"]
-        accuracy = metrics["resnet18"]["cv"]["accuracy"]
+        accuracy = metrics[RESNET18.key]["cv"]["accuracy"]
         rows.append(
             {
                 "experimento": name,
@@ -112,7 +113,7 @@ def collect(names: Collection[str]) -> pd.DataFrame:
                 "parámetros entrenados": trained,
                 "accuracy": accuracy["mean"],
                 "desv. accuracy": accuracy["std"],
-                "accuracy de SimpleNN": metrics["simple_nn"]["cv"]["accuracy"]["mean"],
+                "accuracy de SimpleNN": metrics[SIMPLE_NN.key]["cv"]["accuracy"]["mean"],
             }
         )
     return pd.DataFrame(rows)

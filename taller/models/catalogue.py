@@ -14,8 +14,8 @@ class Entry:
     ----------
     key : str
         In file names and metrics.
-    name, short : str
-        In tables and pictures, and in running text.
+    name, short, kind : str
+        In tables and pictures, in running text, and what the report says that it is.
     color, marker : str
         Matplotlib's. Colours are of Okabe and Ito's palette, distinct to colour-blind readers.
     pretrained : bool
@@ -25,13 +25,24 @@ class Entry:
     key: str
     name: str
     short: str
+    kind: str
     color: str
     marker: str
     pretrained: bool = False
 
 
-SIMPLE_NN = Entry("simple_nn", "SimpleNN", "SimpleNN", "#0072B2", "o")
-RESNET18 = Entry("resnet18", "ResNet18 (fine-tuning)", "ResNet18", "#D55E00", "s", pretrained=True)
+SIMPLE_NN = Entry(
+    "simple_nn", "SimpleNN", "SimpleNN", "una red pequeña de capas densas", "#0072B2", "o"
+)
+RESNET18 = Entry(
+    "resnet18",
+    "ResNet18 (fine-tuning)",
+    "ResNet18",
+    "una red residual",
+    "#D55E00",
+    "s",
+    pretrained=True,
+)
 
 # The first one is the baseline.
 MODELS = (SIMPLE_NN, RESNET18)

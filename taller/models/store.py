@@ -92,6 +92,8 @@ def load(path: Path, architectures: Mapping[str, ModuleType]) -> Classifier:
         return Classifier(architecture, network, scaling, tuple(saved["names"]))
     except FileNotFoundError:
         raise Problem(f"{path}: expected a model, found nothing; make it with: dvc repro") from None
+    except (PermissionError, IsADirectoryError):
+        raise
     except UNREADABLE:
         expected = " or ".join(architectures)
         raise Problem(f"{path}: expected a model ({expected}), found another file") from None

@@ -26,11 +26,13 @@ def fold_test(found: Comparison) -> str:
     """What the folds say of the winner and the runner-up."""
     better, worse, pair = found.winner.entry.short, found.runner_up.entry.short, found.decisive
     low, high = (number(100 * end, 2) for end in (pair.difference.low, pair.difference.high))
-    holm = ""
+    holm, alone, consistent = "", "", "es compatible con cero"
     if len(found.pairs) > 1:
         holm = f", y corrección de Holm entre las {len(found.pairs)} parejas"
+        # The interval is of this pair alone, and may leave out zero where Holm's p does not.
+        alone, consistent = " sin corregir", "no basta para separarlos"
     numbers = (
-        f"IC 95 % de {low} a {high}; prueba t corregida de Nadeau y Bengio{holm}, "
+        f"IC 95 %{alone} de {low} a {high}; prueba t corregida de Nadeau y Bengio{holm}, "
         f"{p_value(pair.p_value)}"
     )
     points = number(100 * pair.difference.mean, 2)
@@ -38,7 +40,7 @@ def fold_test(found: Comparison) -> str:
         favour = "" if points == number(0, 2) else f" a favor de {better}"
         return (
             f"**{listed([worse, better])} no se distinguen.** La diferencia media en validación "
-            f"cruzada, {points} puntos de accuracy{favour}, es compatible con cero ({numbers})."
+            f"cruzada, {points} puntos de accuracy{favour}, {consistent} ({numbers})."
         )
     return (
         f"**{better} supera a {worse}.** En validación cruzada, su accuracy es {points} puntos "

@@ -20,14 +20,8 @@ from taller.scores import results
 from taller.scores.comparison import Comparison, calibration, cv_estimate
 
 
-def draw(found: Comparison, folder: Path, dpi: float | None = None) -> None:
-    """Draw all pictures into `folder`, where the stages left the samples and the errors.
-
-    Parameters
-    ----------
-    dpi : float, optional
-        Dots per inch, by default those of `figures.style`.
-    """
+def draw(found: Comparison, folder: Path) -> None:
+    """Draw all pictures into `folder`, where the stages left the samples and the errors."""
     models, names = {result.entry: result for result in found.models}, found.names
     sample, letters = (dataset.load(folder / f"muestra_{what}.npz") for what in ("datos", "letras"))
     drawn = {
@@ -55,7 +49,7 @@ def draw(found: Comparison, folder: Path, dpi: float | None = None) -> None:
         "glifos": glyph_sheet.draw(letters, sample, f"Imágenes de {found.data['dataset']}"),
     }
     for name, figure in drawn.items():
-        style.save(figure, folder / f"{name}.png", dpi)
+        style.save(figure, folder / f"{name}.png")
 
 
 def example_name(found: Comparison) -> str:

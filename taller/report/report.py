@@ -12,10 +12,6 @@ from taller.scores.comparison import Comparison
 from taller.scores.results import Result
 
 # What a model is, where its name does not say it.
-KINDS = {
-    "simple_nn": "una red pequeña de capas densas",
-    "resnet18": "una red residual",
-}
 
 
 def report(found: Comparison) -> str:
@@ -116,17 +112,16 @@ def _models(found: Comparison) -> str:
     lines, told = [], False
     for result in found.models:
         entry = result.entry
-        kind = KINDS.get(entry.key, "una red")
         if not entry.pretrained:
             parameters = f"({count(result.trained_parameters)} parámetros)"
-            lines.append(f"- **{entry.name}**: {kind}, entrenada desde cero {parameters}.")
+            lines.append(f"- **{entry.name}**: {entry.kind}, entrenada desde cero {parameters}.")
             continue
         channels = found.data["shape"][0]
         with_channels = "un solo canal" if channels == 1 else f"{channels} canales"
         start = f"(pesos de partida: SHA-256 {found.pretraining['sha256'][:8]}…)"
         weights = "Parte de los mismos pesos." if told else _pretraining(found)
         lines.append(
-            f"- **{entry.name}**: {kind} con {with_channels} de entrada {start}. {weights}"
+            f"- **{entry.name}**: {entry.kind} con {with_channels} de entrada {start}. {weights}"
         )
         told = True
     picture = ""

@@ -34,6 +34,11 @@ def of_fit(seed: int, repeat: int = 0, fold: int | None = None) -> int:
     return spawn(seed, repeat, 0 if fold is None else fold + 1)
 
 
+def of_pretraining(seed: int) -> int:
+    """The seed of the fit on other data that fine-tuning starts from."""
+    return spawn(seed)
+
+
 def of_weights(fit_seed: int) -> int:
     """Decides the initial weights of a fit."""
     return spawn(fit_seed, 0)

@@ -18,9 +18,9 @@ def draw(table: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     grid = table[table["primera capa"] == "sum_rgb"]
     looks = {
-        "none": ("sin preentrenar", "#009E73", "s"),
-        "glyphs": ("letras", "#D55E00", "o"),
-        "imagenet": ("ImageNet", "#0072B2", "D"),
+        "none": ("sin preentrenar", "#CC79A7", "v"),
+        "glyphs": ("letras", "#009E73", "^"),
+        "imagenet": ("ImageNet", "#E69F00", "P"),
     }
     for source, rows in grid.groupby("fuente", sort=False):
         label, color, marker = looks[source]

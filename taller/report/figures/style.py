@@ -33,10 +33,10 @@ mpl.rcParams |= {
 }
 
 
-def save(figure: Figure, path: Path, dpi: float | None = None) -> None:
-    """Write a PNG whose bytes depend on the picture alone, with 150 dots per inch or `dpi`."""
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG whose bytes depend on the picture alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None}, dpi=dpi or mpl.rcParams["savefig.dpi"])
+    figure.savefig(path, metadata={"Software": None})
 
 
 def panels(
