@@ -11,7 +11,6 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, precision_score, recall_score
 
 from stages.compare import compare
-from taller.models.catalogue import MODELS
 from taller.report.figures import style
 
 CASES = {
@@ -27,7 +26,7 @@ def test_compare_goes_through_to_table_pictures_and_report(
 ):
     # Small pictures: what they show is looked at in test_figures.
     monkeypatch.setitem(style.mpl.rcParams, "savefig.dpi", 40)
-    entries = CASES[case].get("entries", MODELS)
+    entries = CASES[case].get("entries", made_up.TWO)
     made = made_up.write(tmp_path, **CASES[case])
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
     folder = tmp_path / "resultados"

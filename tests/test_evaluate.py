@@ -5,9 +5,14 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from stages.evaluate import ERRORS, agreement, measure
+from stages.evaluate import ERRORS, agreement, evaluate, measure
+from taller.data import dataset
 from taller.data.dataset import Dataset
+from taller.models import simple_nn, store
+from taller.models.catalogue import SIMPLE_NN
+from taller.models.scaling import Scaling
 from taller.program import files
+from taller.program.errors import Problem
 
 NAMES = tuple("abcdefghij")
 
@@ -68,3 +73,19 @@ def test_agreement():
         "first": "one", "second": "other",
         "both": 2, "only_first": 1, "only_second": 2, "neither": 1,
     }  # fmt: skip
+
+
+def test_a_model_of_other_classes_is_refused(tmp_path):
+    images = np.zeros((4, 1, 2, 2), np.uint8)
+    dataset.save(tmp_path / "test.npz", Dataset(images, np.arange(4) % 2, ("cat", "dog")))
+    arguments = {"classes": 2, "shape": (1, 2, 2), "hidden": [3]}
+    scaling = Scaling((0.5,), (0.5,), (2, 2))
+    state = simple_nn.build(**arguments).state_dict()
+    for names in (["cat", "owl"], ["dog", "cat"]):
+        file = tmp_path / "simple_nn.pth"
+        store.save(file, simple_nn.NAME, arguments, scaling, names, state)
+        with pytest.raises(Problem, match=rf"nn.pth: expected .*\(cat, dog\), found {names[0]}"):
+            evaluate(1, "cpu", tmp_path / "test.npz", tmp_path, tmp_path, (SIMPLE_NN,))
+    store.save(file, simple_nn.NAME, arguments, scaling, ["cat", "dog"], state)
+    evaluate(1, "cpu", tmp_path / "test.npz", tmp_path, tmp_path, (SIMPLE_NN,))
+    assert (tmp_path / "simple_nn/test_metrics.json").exists()

@@ -13,7 +13,6 @@ from matplotlib.colors import to_rgb
 from said import shown
 
 from taller.data import dataset
-from taller.models.catalogue import MODELS
 from taller.report import plot_rows
 from taller.report.figures import (
     confusion_matrices,
@@ -50,7 +49,7 @@ def drawn(tmp_path_factory) -> dict[str, dict]:
 def draw(place: Path, case: dict) -> dict:
     made_up.write(place, **case)
     folder = place / "resultados"
-    found = comparison.read(folder, case.get("entries", MODELS))
+    found = comparison.read(folder, case.get("entries", made_up.TWO))
     models = {result.entry: result for result in found.models}
     sample = dataset.load(folder / "muestra_datos.npz")
     pictures = {
@@ -157,7 +156,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from taller.report.figures import example, style
-style.save(example.draw(np.zeros((1, 4, 4), np.uint8), "x"), Path(sys.argv[1]), dpi=40)
+style.save(example.draw(np.zeros((1, 4, 4), np.uint8), "x"), Path(sys.argv[1]))
 """
 
 
@@ -185,4 +184,4 @@ def test_only_the_pictures_import_matplotlib_to_draw():
 
 def test_the_default_models_are_told_apart_in_grey():
     shades = [np.dot(to_rgb(entry.color), (0.299, 0.587, 0.114)) for entry in made_up.THREE[:2]]
-    assert len({entry.marker for entry in MODELS}) == len(MODELS) == len({*shades})
+    assert len({entry.marker for entry in made_up.TWO}) == len(made_up.TWO) == len({*shades})

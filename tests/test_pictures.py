@@ -10,7 +10,6 @@ from PIL import Image
 from said import texts
 
 from taller.data.dataset import Dataset
-from taller.models.catalogue import MODELS
 from taller.report.figures import (
     confusion_matrices,
     example,
@@ -22,7 +21,7 @@ from taller.report.figures import (
 )
 from taller.scores.statistics import Estimate
 
-SIMPLE, TUNED = MODELS
+SIMPLE, TUNED = made_up.TWO
 
 
 def errors(count: int) -> dict:
@@ -92,9 +91,9 @@ def test_epochs_have_whole_ticks_and_losses_some(epochs):
 
 
 def test_the_means_have_the_intervals_that_are_given():
-    accuracies = {entry: pd.Series([0.98, 0.97], index=[1, 2]) for entry in MODELS}
+    accuracies = {entry: pd.Series([0.98, 0.97], index=[1, 2]) for entry in made_up.TWO}
     ends = [(0.97, 0.96, 0.99), (0.98, 0.95, 0.985)]
-    means = {entry: Estimate(*one) for entry, one in zip(MODELS, ends, strict=True)}
+    means = {entry: Estimate(*one) for entry, one in zip(made_up.TWO, ends, strict=True)}
     axes = folds.draw(accuracies, means).axes[0]
     for container, (mean, low, high) in zip(axes.containers, ends, strict=True):
         point, _, (bar,) = container.lines
@@ -107,7 +106,7 @@ def test_the_folds_tell_the_difference_of_two_models_with_its_sign():
         SIMPLE: pd.Series([0.98, 0.97], index=[1, 2]),
         TUNED: pd.Series([0.99, 0.965], index=[1, 2]),
     }
-    means = dict.fromkeys(MODELS, Estimate(0.98, 0.97, 0.99))
+    means = dict.fromkeys(made_up.TWO, Estimate(0.98, 0.97, 0.99))
     assert {"+1,00", "−0,50"} <= set(texts(folds.draw(accuracies, means)))
 
 
@@ -123,7 +122,7 @@ def test_a_line_joins_all_models_of_a_fold():
 
 def test_errors_say_what_was_said_how_surely_and_what_it_was():
     names = [str(digit) for digit in range(10)]
-    said = texts(surest_errors.draw(dict.fromkeys(MODELS, errors(8)), names))
+    said = texts(surest_errors.draw(dict.fromkeys(made_up.TWO, errors(8)), names))
     assert {"dijo 1 (> 99,9\u00a0%)\nera 0", "dijo 8 (50,0\u00a0%)\nera 7"} <= set(said)
     names[1] = "un nombre que no acaba nunca"
     said = texts(surest_errors.draw({SIMPLE: errors(8)}, names))
@@ -143,7 +142,7 @@ def test_grey_is_shown_grey_and_colour_in_colour(tmp_path):
     for channels, block in ((1, (255, 255, 255)), (3, (255, 128, 0))):
         image = np.zeros((channels, 10, 12), np.uint8)
         image[:, 2:8, 3:9] = np.array(block[:channels], np.uint8)[:, None, None]
-        style.save(example.draw(image, "x"), tmp_path / "one.png", dpi=50)
+        style.save(example.draw(image, "x"), tmp_path / "one.png")
         with Image.open(tmp_path / "one.png") as picture:
             colours = {color for count, color in picture.convert("RGB").getcolors(99_999)
                        if count > 300}  # fmt: skip

@@ -130,7 +130,7 @@ def test_tracing_is_the_same_every_time():
 
 def test_none_is_random_weights_of_the_seed(run):
     base, facts = run("none", {"available": True})
-    torch.manual_seed(seeds.of_weights(seeds.of_fit(1)))
+    torch.manual_seed(seeds.of_weights(seeds.of_pretraining(1)))
 
     expected = resnet18.build(1, (1, 28, 28)).state_dict()
     assert facts["source"] == "none" and "glyph_accuracy" not in facts

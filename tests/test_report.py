@@ -7,7 +7,6 @@ import made_up
 import numpy as np
 import pytest
 
-from taller.models.catalogue import MODELS
 from taller.report.reflections import REFLECTION, Outcome, outcome
 from taller.report.report import report
 from taller.scores import comparison
@@ -31,7 +30,7 @@ def mnist(tmp_path_factory):
     """Two models on ten digits."""
     place = tmp_path_factory.mktemp("mnist")
     made_up.write(place, names=made_up.DIGITS, shape=(1, 28, 28), name="MNIST")
-    return comparison.read(place / "resultados", MODELS)
+    return comparison.read(place / "resultados", made_up.TWO)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from taller.models.catalogue import MODELS
 from taller.report import plot_rows, tables
 from taller.scores import comparison, results
 
@@ -21,7 +20,7 @@ def mnist(tmp_path_factory):
     """Two models on ten digits."""
     place = tmp_path_factory.mktemp("mnist")
     made_up.write(place, names=made_up.DIGITS, shape=(1, 28, 28), name="MNIST")
-    return comparison.read(place / "resultados", MODELS)
+    return comparison.read(place / "resultados", made_up.TWO)
 
 
 @pytest.fixture(scope="module")

@@ -105,7 +105,7 @@ def test_no_two_fits_share_a_seed_whatever_the_runs_seed():
         for seed in range(40, 50)
         for repeat in range(3)
         for fold in [None, *range(10)]
-    ]
+    ] + [seeds.of_pretraining(seed) for seed in range(40, 50)]
     assert len(set(drawn)) == len(drawn)
     assert all(0 <= seed < 2**63 for seed in drawn)
     # As NumPy's own generator of such trees has it.
@@ -137,6 +137,18 @@ def test_the_number_of_processes_changes_no_bit(digits):
         assert other.history.equals(runs[0].history)
         assert other.scores.equals(runs[0].scores)
         assert all(torch.equal(other.state[key], value) for key, value in runs[0].state.items())
+
+
+def test_every_fold_has_its_own_seed(digits, monkeypatch):
+    seen, fit = [], engine.fit
+
+    def spied(*arguments, seed, **others):
+        seen.append(seed)
+        return fit(*arguments, seed=seed, **others)
+
+    monkeypatch.setattr(engine, "fit", spied)
+    validate(recipe(epochs=1), *digits, seed=5, jobs=1)
+    assert seen == [seeds.of_fit(5), *(seeds.of_fit(5, fold=fold) for fold in range(3))]
 
 
 def values(outcome, metric: str) -> list[float]:
