@@ -95,7 +95,7 @@ def test_the_scores_are_scikit_learns(ran):
 def test_what_can_be_learnt_is_learnt(ran):
     table = pd.read_csv(ran[0] / "resultados/comparacion_metrics.csv")
     assert list(table["Modelo"]) == ["SimpleNN", "ResNet18 (fine-tuning)"]
-    assert table["Accuracy"].min() > 2 / len(ran[1])
+    assert table["Accuracy"].min() > 1.5 / len(ran[1])  # chance, and half as much again
     assert table["Accuracy"].max() > 0.8
     metrics = json.loads((ran[0] / "resultados/metrics.json").read_text(encoding="utf-8"))
     assert metrics["simple_nn"]["cv"]["accuracy"]["mean"] == table["Accuracy"][0]
