@@ -129,6 +129,7 @@ def test_a_folder_or_a_dead_link_in_place_stops_and_stays(serve, archives, place
         (gzip.compress(b"of another data set"), "expected SHA-256 ff7bcfd4..., found "),
         (None, "expected a .gz file, found: Is a directory"),
     ],
+    ids=["damaged", "another", "folder"],  # of its own: gzip writes the time into its bytes
 )
 def test_a_wrong_archive_in_place_stops_and_stays(serve, archives, placed, content, message):
     (placed / NAMES[1]).unlink()
