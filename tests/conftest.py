@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import made_up
 import pytest
 import yaml
 from filelock import FileLock
@@ -19,6 +20,8 @@ from small_project import project, restored  # noqa: F401
 from stages.download import Params
 from taller.data import mnist
 from taller.program import files, params
+from taller.scores import comparison
+from taller.scores.comparison import Comparison
 
 ROOT = Path(__file__).parents[1]
 # Tests run side by side: threads that wait for each other leave the cores to the others. It is
@@ -93,6 +96,22 @@ def dead_url() -> str:
 def interruptible() -> None:
     """For `preexec_fn`: Ctrl-C's signal works even if whoever started pytest ignores it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="module", name="mnist")
+def two_models_on_digits(tmp_path_factory) -> Comparison:
+    """Two models on ten digits."""
+    place = tmp_path_factory.mktemp("mnist")
+    made_up.write(place, names=made_up.DIGITS, shape=(1, 28, 28), name="MNIST")
+    return comparison.read(place / "resultados", made_up.TWO)
+
+
+@pytest.fixture(scope="module", name="fruit")
+def three_models_on_fruit(tmp_path_factory) -> Comparison:
+    """Three models on five classes, in colour."""
+    place = tmp_path_factory.mktemp("fruit")
+    made_up.write(place, made_up.THREE)
+    return comparison.read(place / "resultados", made_up.THREE)
 
 
 @dataclass

@@ -9,7 +9,6 @@ import pytest
 
 from taller.report.reflections import REFLECTION, Outcome, outcome
 from taller.report.report import report
-from taller.scores import comparison
 
 PRETRAINING = {
     "imagenet": {"requested": "imagenet", "source": "imagenet", "sha256": "ab" * 32},
@@ -23,22 +22,6 @@ OUTCOMES = {
     Outcome.SIMPLE: (HIGH, LOW),
     Outcome.TIE: ([0.97, 0.98, 0.975], [0.975, 0.976, 0.976]),
 }
-
-
-@pytest.fixture(scope="module")
-def mnist(tmp_path_factory):
-    """Two models on ten digits."""
-    place = tmp_path_factory.mktemp("mnist")
-    made_up.write(place, names=made_up.DIGITS, shape=(1, 28, 28), name="MNIST")
-    return comparison.read(place / "resultados", made_up.TWO)
-
-
-@pytest.fixture(scope="module")
-def fruit(tmp_path_factory):
-    """Three models on five classes, in colour."""
-    place = tmp_path_factory.mktemp("fruit")
-    made_up.write(place, made_up.THREE)
-    return comparison.read(place / "resultados", made_up.THREE)
 
 
 @pytest.mark.parametrize("source", PRETRAINING)

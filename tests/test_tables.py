@@ -10,25 +10,9 @@ import pandas as pd
 import pytest
 
 from taller.report import plot_rows, tables
-from taller.scores import comparison, results
+from taller.scores import results
 
 LOW, MIDDLE, HIGH = [0.95, 0.951, 0.952], [0.96, 0.9612, 0.9621], [0.98, 0.981, 0.9825]
-
-
-@pytest.fixture(scope="module")
-def mnist(tmp_path_factory):
-    """Two models on ten digits."""
-    place = tmp_path_factory.mktemp("mnist")
-    made_up.write(place, names=made_up.DIGITS, shape=(1, 28, 28), name="MNIST")
-    return comparison.read(place / "resultados", made_up.TWO)
-
-
-@pytest.fixture(scope="module")
-def fruit(tmp_path_factory):
-    """Three models on five classes, in colour."""
-    place = tmp_path_factory.mktemp("fruit")
-    made_up.write(place, made_up.THREE)
-    return comparison.read(place / "resultados", made_up.THREE)
 
 
 def leaves(value, prefix: str = "") -> dict[str, object]:
