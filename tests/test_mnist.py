@@ -192,9 +192,46 @@ def test_the_real_images_come_as_data_sets(mnist_raw):
         assert (data.images.shape, data.images.dtype) == ((count, 1, 28, 28), np.uint8)
         assert (data.labels.shape, data.labels.dtype) == ((count,), np.int64)
         assert data.labels[: len(first)].tolist() == first
-        assert (data.names, data.groups) == (tuple("0123456789"), None)
+        assert data.names == tuple("0123456789")
+        assert (data.groups.shape, data.groups.dtype) == ((count,), np.int64)
         raw = (mnist_raw / f"{split}-images-idx3-ubyte").read_bytes()
         assert data.images.tobytes() == raw[16:]
+
+
+# Column 2 of the first rows of QMNIST's own files, qmnist-train-labels-idx2-int (60,000) and
+# qmnist-test-labels-idx2-int (10,000), one behind the other, as they store it: big-endian, 32 bits.
+WRITERS_SHA256 = "2e760dbe5c55c15480e4b3be9677bcf241080d9400cf16b4e6721f5b2e9c2da5"
+
+
+def test_the_writers_are_qmnists(mnist_raw):
+    training, test = mnist.read(mnist_raw)
+    writers = np.concatenate([training.groups, test.groups]).astype(">i4")
+    assert hashlib.sha256(writers.tobytes()).hexdigest() == WRITERS_SHA256
+    assert (len({*training.groups}), len({*test.groups})) == (539, 297)
+    assert not {*training.groups} & {*test.groups}
+    # The makers of MNIST took each half of the test set from other people; QMNIST found one
+    # image that is not where they say.
+    assert len({*test.groups[:5000]} & {*test.groups[5000:]}) == 1
+
+
+def variance_ratio(ink: np.ndarray, labels: np.ndarray, writers: np.ndarray) -> float:
+    """How much writers differ in the ink they use for the same digit: F of a one-way analysis."""
+    rest = ink - np.array([ink[labels == digit].mean() for digit in range(10)])[labels]
+    _, writers, counts = np.unique(writers, return_inverse=True, return_counts=True)
+    between = (np.bincount(writers, rest) ** 2 / counts).sum()
+    within = (rest**2).sum() - between
+    return (between / (len(counts) - 1)) / (within / (len(ink) - len(counts)))
+
+
+def test_the_pixels_show_who_wrote_them(mnist_raw):
+    """Whoever presses hard does so in all that he writes, and in nobody else's."""
+    for data in mnist.read(mnist_raw):
+        ink = data.images.mean(axis=(1, 2, 3))
+        ratio = variance_ratio(ink, data.labels, data.groups)
+        assert ratio > 30
+        # Neighbours in the files are often of one writer, so that one row aside some still fit.
+        for aside in (-1, 1):
+            assert ratio > 2 * variance_ratio(ink, data.labels, np.roll(data.groups, aside))
 
 
 @pytest.mark.parametrize(

