@@ -63,6 +63,7 @@ def measure(folder: Path, data: Dataset, log_probabilities: np.ndarray) -> dict[
         **metrics.scores(counts),
         "log_loss": metrics.log_loss(log_probabilities, labels),
         "ece": confidence.expected_calibration_error(bins),
+        "ece_calibrated": confidence.calibrated_ece(log_probabilities),
         "top2": confidence.top_accuracy(log_probabilities, labels, k=2),
     }
 

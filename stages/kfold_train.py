@@ -1,10 +1,13 @@
-"""Train the workshop's SimpleNN from scratch: on every fold, and once on all images.
+"""Train a network from scratch: on every fold of every repeat, and once on all images.
 
-Reads the training images and their folds. Writes the model fitted on all of them, and, from
-the folds, the history of losses and the validation scores.
+Reads the training images and their folds. Writes the model fitted on all of them, from the folds
+the history of losses and the validation scores, and how and at what cost it was trained. DVC runs
+it once for each network: the workshop's SimpleNN, and a CNN of its size.
 """
 
+import importlib
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Literal
 
 import numpy as np
@@ -12,18 +15,18 @@ import torch
 from pydantic import Field
 
 from taller.data import dataset
-from taller.models import simple_nn, store
+from taller.models import store
 from taller.models.scaling import Scaling
-from taller.program import cli, params
-from taller.program.params import Device, Seed
-from taller.training.cross_validation import cross_validate
+from taller.program import cli, files, params
+from taller.program.errors import Problem
+from taller.program.params import Device, PerItem, Seed
+from taller.training import cost, facts
+from taller.training.cross_validation import cross_validate, joined
 from taller.training.engine import Recipe
 from taller.training.numerics import choose_device
 
 
 class Params(params.Section):
-    hidden: list[Annotated[int, Field(ge=1, le=4096)]] = Field(min_length=1, max_length=8)
-    dropout: float = Field(ge=0, lt=1)
     learning_rate: float = Field(gt=0, le=1)
     weight_decay: float = Field(ge=0, le=1)
     schedule: Literal["constant", "one_cycle"]
@@ -31,42 +34,66 @@ class Params(params.Section):
     epochs: int = Field(ge=1, le=1000)
 
 
+def architecture(network: str) -> ModuleType:
+    """Imported by name, so that an edit of one network reruns that one alone."""
+    try:
+        found = importlib.import_module(f"taller.models.{network}")
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith("taller.models."):
+            raise  # a library that the network needs
+        found = None
+    if not hasattr(found, "Knobs"):  # as what else is in that folder
+        raise Problem(f"expected a network, taller/models/NAME.py with Knobs, found {network}")
+    return found
+
+
+def section(network: str) -> type[Params]:
+    """The schema of ``kfold_train.NETWORK``: the network's own knobs, and how it is trained."""
+    return type("Params", (Params, architecture(network).Knobs), {})
+
+
 def kfold_train(
-    params: Params,
+    network: str,
+    params: Annotated[Params, PerItem(section)],
     seed: Seed,
     device: Device,
     train: Path = Path("data/processed/train.npz"),
     folds: Path = Path("data/processed/folds.npy"),
-    model: Path = Path("modelos/simple_nn.pth"),
-    results: Path = Path("resultados/simple_nn"),
+    models: Path = Path("modelos"),
+    results: Path = Path("resultados"),
 ) -> None:
-    place = choose_device(device)
-    data = dataset.load(train)
-    arguments = {
-        "classes": data.classes,
-        "shape": data.shape,
-        "hidden": params.hidden,
-        "dropout": params.dropout,
-    }
+    built, place, data = architecture(network), choose_device(device), dataset.load(train)
+    knobs = params.model_dump(include=set(built.Knobs.model_fields))
+    arguments = {"classes": data.classes, "shape": data.shape, **knobs}
     scaling = Scaling(mean=(0.5,), std=(0.5,), size=data.shape[1:])  # the workshop's
     recipe = Recipe(
-        make_model=lambda: simple_nn.build(**arguments),
-        # With no weight decay AdamW is Adam, the workshop's optimizer.
-        make_optimizer=lambda network: torch.optim.AdamW(
-            network.parameters(), params.learning_rate, weight_decay=params.weight_decay, fused=True
+        make_model=lambda: built.build(**arguments),
+        make_optimizer=lambda model: torch.optim.AdamW(
+            model.parameters(), params.learning_rate, weight_decay=params.weight_decay, fused=True
         ),
         epochs=params.epochs,
         schedule=params.schedule,
     )
-    outcome = cross_validate(
-        recipe, data.images, data.labels, np.load(folds),
-        batch_size=params.batch_size, prepare=scaling, seed=seed, device=place,
-        label=simple_nn.NAME,
+    outcome = joined(
+        [
+            cross_validate(
+                recipe, data.images, data.labels, assigned, batch_size=params.batch_size,
+                prepare=scaling, seed=seed, repeat=repeat, device=place, label=built.NAME,
+            )
+            for repeat, assigned in enumerate(np.load(folds))
+        ]
     )  # fmt: skip
 
-    outcome.save(results)
-    store.save(model, simple_nn.NAME, arguments, scaling, data.names, outcome.state)
-    print(f"{simple_nn.NAME}: {outcome}")
+    outcome.save(results / network)
+    model = recipe.make_model()
+    each = cost.count(model, data.shape)
+    told = facts.of_fit(
+        model, params, outcome.trained_parameters,
+        answer=each.answer, training=params.epochs * len(data) * each.step,
+    )  # fmt: skip
+    files.write_json(results / network / "fit.json", told)
+    store.save(models / f"{network}.pth", built.NAME, arguments, scaling, data.names, outcome.state)
+    print(f"{built.NAME}: {outcome}")
 
 
 if __name__ == "__main__":

@@ -77,23 +77,87 @@ def test_the_workers_of_a_killed_stage_end_too(endless):
     endless.communicate(timeout=SECONDS)
 
 
+@pytest.fixture
+def called(tmp_path, monkeypatch):
+    """Call a stage's program, in a folder with nothing but params.yaml; gives how it exits."""
+    copied_params(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's process keeps its own
+
+    def call(stage: str, *arguments: str) -> int | str:
+        monkeypatch.setattr(sys, "argv", [stage, *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main(getattr(importlib.import_module(f"stages.{stage}"), stage))
+        return ended.value.code
+
+    return call
+
+
 @pytest.mark.parametrize(
-    ("stage", "file"),
+    ("command", "file"),
     [
-        ("kfold_train", "data/processed/train.npz"),
+        ("kfold_train simple_nn", "data/processed/train.npz"),
+        ("kfold_train cnn", "data/processed/train.npz"),
         ("pretrain", "data/pretrained/pretrained.json"),
+        ("finetune", "data/processed/train.npz"),
         ("compare", "resultados/datos.json"),
     ],
 )
-def test_a_stage_without_its_input_names_it_in_one_line(tmp_path, monkeypatch, capsys, stage, file):
-    copied_params(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [stage])
-    monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's process keeps its own
-    with pytest.raises(SystemExit) as caught:
-        cli.main(getattr(importlib.import_module(f"stages.{stage}"), stage))
-    assert caught.value.code == missing_line(stage, file)
+def test_a_stage_without_its_input_names_it_in_one_line(called, capsys, command, file):
+    stage, *arguments = command.split()
+    assert called(stage, *arguments) == (
+        f"{stage}: {file}: No such file or directory; run it with: dvc repro {stage}"
+    )
     assert capsys.readouterr().err == ""
+
+
+# A module of taller/models that cannot be trained from scratch is none either.
+@pytest.mark.parametrize("name", ["typo", "resnet18", "scaling", "", "..cnn", "cnn.Knobs"])
+def test_an_unknown_network_is_one_line(called, capsys, name):
+    told = called("kfold_train", name)
+    assert (
+        told == f"kfold_train: expected a network, taller/models/NAME.py with Knobs, found {name}"
+    )
+    assert capsys.readouterr().err == ""
+
+
+def test_a_network_that_is_not_in_params_is_one_line(called, tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("  cnn:", "  other:"), "utf-8")
+    told = called("kfold_train", "cnn")
+    assert told == "kfold_train: params.yaml: kfold_train.cnn: expected a value, found nothing"
+
+
+def test_a_network_whose_library_is_not_installed_says_so(tmp_path, monkeypatch):
+    from stages.kfold_train import architecture
+
+    (tmp_path / "lacking.py").write_text("import a_library_that_is_not_there\n", encoding="utf-8")
+    models = importlib.import_module("taller.models")
+    monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
+    with pytest.raises(ModuleNotFoundError, match="a_library_that_is_not_there"):
+        architecture("lacking")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("kfold_train", "the following arguments are required: ITEM"),
+        ("kfold_train cnn simple_nn", "unrecognized arguments: simple_nn"),
+        ("preprocess cnn", "unrecognized arguments: cnn"),
+    ],
+)
+def test_another_number_of_arguments_is_told_with_the_usage(called, capsys, command, told):
+    assert called(*command.split()) == 2
+    usage, error = capsys.readouterr().err.splitlines()
+    assert usage.startswith("usage: python -m stages.") and error.endswith(told)
+
+
+def test_the_help_of_a_stage_for_every_network_tells_how_to_name_one(called, capsys):
+    assert called("kfold_train", "--help") == 0
+    shown = capsys.readouterr().out
+    assert "python -m stages.kfold_train [-h] ITEM" in shown
+    listed = shown.partition("Reads from params.yaml")[2].partition("\n\n")[0].splitlines()[1:]
+    assert listed == ["  kfold_train.ITEM", "  seed", "  device"]
 
 
 def test_as_a_program_it_exits_with_1(tmp_path):
@@ -110,7 +174,3 @@ def test_as_a_program_it_exits_with_1(tmp_path):
 
 def copied_params(folder: Path) -> None:
     (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-
-
-def missing_line(stage: str, file: str) -> str:
-    return f"{stage}: {file}: No such file or directory; run it with: dvc repro {stage}"

@@ -31,8 +31,20 @@ def measured(tmp_path):
 
 def test_metrics(measured):
     folder, _, labels, probabilities, scores = measured
-    assert list(scores) == ["accuracy", "precision", "recall", "f1", "log_loss", "ece", "top2"]
-    assert files.read_json(folder / "test_metrics.json") == pytest.approx(scores, rel=1e-5)
+    assert list(scores) == [
+        "accuracy",
+        "precision",
+        "recall",
+        "f1",
+        "log_loss",
+        "ece",
+        "ece_calibrated",
+        "top2",
+    ]
+    written = files.read_json(folder / "test_metrics.json")
+    calibrated = written.pop("ece_calibrated")
+    assert 0 < calibrated["mean"] < calibrated["high"] < scores["ece"]  # this one is not
+    assert written == pytest.approx({name: scores[name] for name in written}, rel=1e-5)
     expected = sk.top_k_accuracy_score(labels, probabilities, k=2, labels=range(10))
     assert scores["top2"] == pytest.approx(expected)
     bins = pd.read_csv(folder / "test_calibration.csv")

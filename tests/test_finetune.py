@@ -15,9 +15,8 @@ from stages.pretrain import pretrain
 from taller.data import dataset, idx
 from taller.data.dataset import Dataset
 from taller.models import architectures, resnet18, store
-from taller.program import files
+from taller.program import files, seeds
 from taller.program.errors import Problem
-from taller.training import seeds
 
 PARAMS = {
     "trainable": ["fc"], "stem": "sum_rgb", "image_size": 28, "learning_rate": 0.01,
@@ -33,13 +32,13 @@ def folder(mnist_raw, tmp_path_factory):
     images = idx.read(mnist_raw / "train-images-idx3-ubyte")[:128, np.newaxis]
     labels = idx.read(mnist_raw / "train-labels-idx1-ubyte")[:128].astype(np.int64)
     dataset.save(folder / "train.npz", Dataset(images, labels, tuple("0123456789")))
-    np.save(folder / "folds.npy", np.arange(128) % 2)
+    np.save(folder / "folds.npy", [np.arange(128) % 2])
     files.write_json(folder / "pretrained.json", {"imagenet": {"available": False}})
     settings = Pretrain(
-        source="none", images=1000, batch_size=128, learning_rate=0.1, weight_decay=0.0,
+        source="none", images=8000, batch_size=128, learning_rate=0.1, weight_decay=0.0,
         label_smoothing=0.0,
     )  # fmt: skip
-    pretrain(settings, 5, 1, "cpu", folder, folder / "base.pth", folder)
+    pretrain(settings, 5, 1, "cpu", 1, folder, folder / "base.pth", folder / "bases", folder)
     return folder
 
 
@@ -47,7 +46,8 @@ def run(folder, **changes):
     """Run the stage with other params; gives the model's weights."""
     stage.finetune(
         stage.Params(**PARAMS | changes), 0, 1, "cpu", folder / "train.npz", folder / "folds.npy",
-        folder / "base.pth", folder / "model.pth", folder / "results", folder / "cache",
+        folder / "base.pth", folder / "bases", folder / "model.pth", folder / "results",
+        folder / "cache",
     )  # fmt: skip
     return torch.load(folder / "model.pth", weights_only=True)["state_dict"]
 
@@ -109,7 +109,7 @@ def test_a_fold_is_what_a_plain_loop_with_these_params_gives(folder, tmp_path):
     )  # fmt: skip
     stage.finetune(
         params, seed, 1, "cpu", folder / "train.npz", folder / "folds.npy", tmp_path / "base.pth",
-        tmp_path / "model.pth", tmp_path, tmp_path / "cache",
+        folder / "bases", tmp_path / "model.pth", tmp_path, tmp_path / "cache",
     )  # fmt: skip
     found = pd.read_csv(tmp_path / "history.csv").query("fold == 1")["val_loss"]
 
@@ -152,6 +152,46 @@ def test_a_fold_is_what_a_plain_loop_with_these_params_gives(folder, tmp_path):
 def test_a_last_layer_that_would_stay_random_is_refused(trainable):
     with pytest.raises(ValueError, match="all, or a list with fc and any of conv1, bn1, layer1"):
         stage.Params(**PARAMS | {"trainable": trainable})
+
+
+def test_the_last_layer_of_the_model_takes_what_the_network_gives_it(folder):
+    """It was trained on standardized features: the file's own layer gives the same answers."""
+    train = dataset.load(folder / "train.npz")
+    run(folder, epochs=30)
+    told = files.read_json(folder / "results/fit.json")
+    assert told["training"]["trained"] == ["fc"] and told["trained_parameters"] == 5130
+    assert told["parameters"] == 11_175_370
+    # Every image through the frozen layers once, and through the last one in every epoch.
+    assert told["flops"]["training"] == 128 * (66_011_648 + 30 * 20_480)
+    model = store.load(folder / "model.pth", {resnet18.NAME: resnet18})
+    with torch.no_grad():
+        inputs = model.scaling(torch.from_numpy(train.images))
+        logits = model.network.eval()(inputs)
+    loss = float(cross_entropy(logits, torch.from_numpy(train.labels)))
+    assert loss < 0.2  # on what it was fitted to; without the scale it would be anything
+
+
+def test_repeats_start_from_networks_of_their_own(folder, tmp_path):
+    halves = np.arange(128) % 2
+    np.save(tmp_path / "folds.npy", [halves, halves[::-1]])
+    settings = Pretrain.model_construct(source="none")
+    pretrain(settings, 5, 1, "cpu", 2, folder, tmp_path / "b.pth", tmp_path / "bases", tmp_path)
+    stage.finetune(
+        stage.Params(**PARAMS), 0, 1, "cpu", folder / "train.npz", tmp_path / "folds.npy",
+        tmp_path / "b.pth", tmp_path / "bases", tmp_path / "m.pth", tmp_path / "r", tmp_path / "c",
+    )  # fmt: skip
+    scores = pd.read_csv(tmp_path / "r/scores.csv").query("metric == 'accuracy'")
+    assert scores[["repeat", "fold"]].to_numpy().tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
+    # The second repeat's frozen layers are the second network's: other folds' loss moves with it.
+    torch.save(torch.load(tmp_path / "b.pth", weights_only=True), tmp_path / "bases/2.pth")
+    before = pd.read_csv(tmp_path / "r/history.csv")
+    stage.finetune(
+        stage.Params(**PARAMS), 0, 1, "cpu", folder / "train.npz", tmp_path / "folds.npy",
+        tmp_path / "b.pth", tmp_path / "bases", tmp_path / "m.pth", tmp_path / "r", tmp_path / "c",
+    )  # fmt: skip
+    after = pd.read_csv(tmp_path / "r/history.csv")
+    same = (before["val_loss"] == after["val_loss"]).groupby(before["repeat"]).all()
+    assert same.to_dict() == {1: True, 2: False}
 
 
 @pytest.mark.parametrize(

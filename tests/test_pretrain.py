@@ -3,16 +3,17 @@
 import json
 import unicodedata
 
+import numpy as np
 import pytest
 import torch
 from torchvision.models import resnet18 as torchvision_resnet18
 
 from stages.pretrain import Params, pretrain
 from taller.data import glyphs
-from taller.models import resnet18
-from taller.program import files
+from taller.models import bases, resnet18
+from taller.program import files, seeds
 from taller.program.errors import Problem
-from taller.training import letters, seeds
+from taller.training import letters
 
 PARAMS = {
     "images": 4000, "batch_size": 128, "learning_rate": 0.05, "weight_decay": 0.0005,
@@ -33,10 +34,12 @@ def run(tmp_path, monkeypatch):
     """Run the stage; gives its model file and what it says of it."""
     monkeypatch.setattr(letters, "HELD_OUT", HELD_OUT)
 
-    def stage(source: str, imagenet: dict, name: str = "base.pth"):
+    def stage(source: str, imagenet: dict, name: str = "base.pth", repeats: int = 1):
         files.write_json(tmp_path / "pretrained.json", {"imagenet": imagenet})
         model = tmp_path / name
-        pretrain(Params(source=source, **PARAMS), 1, 2, "cpu", tmp_path, model, tmp_path)
+        # Fewer letters than the schema admits: enough to be above chance.
+        chosen = Params.model_construct(source=source, **PARAMS)
+        pretrain(chosen, 1, 2, "cpu", repeats, tmp_path, model, tmp_path / "bases", tmp_path)
         facts = json.loads((tmp_path / "pretrain.json").read_text())
         assert facts["sha256"] == files.sha256(model)
         return torch.load(model, weights_only=True), facts
@@ -100,7 +103,8 @@ def test_glyphs_train_to_the_same_bytes_and_better_than_chance(run, monkeypatch,
     assert (facts["requested"], facts["source"]) == ("glyphs", "glyphs")
     assert facts["images"] == PARAMS["images"]
     # 372 classes: chance is 0.003. Thirty-two steps are enough to be far above it.
-    assert facts["glyph_accuracy"] > 0.01
+    (accuracy,) = facts["glyph_accuracy"]
+    assert accuracy > 0.01
     capsys.readouterr()
 
     drawn, draw = [], glyphs.draw
@@ -119,7 +123,7 @@ def test_glyphs_train_to_the_same_bytes_and_better_than_chance(run, monkeypatch,
         assert torch.equal(value, second["state_dict"][key]), key
     # Just as many letters as it says, those of other fonts, and the sheet.
     assert sum(drawn) == PARAMS["images"] + HELD_OUT + 100
-    assert len(drawn) == 32 + 8 + 1
+    assert len(drawn) == 32 + 8 + 10 + 1  # the sheet begins with the letters nearest to digits
 
 
 def test_tracing_is_the_same_every_time():
@@ -135,6 +139,43 @@ def test_none_is_random_weights_of_the_seed(run):
     expected = resnet18.build(1, (1, 28, 28)).state_dict()
     assert facts["source"] == "none" and "glyph_accuracy" not in facts
     assert all(torch.equal(value, expected[key]) for key, value in base["state_dict"].items())
+
+
+def test_every_repeat_starts_from_a_network_of_its_own(run, tmp_path):
+    base, facts = run("none", {"available": True}, repeats=3)
+    assert facts["networks"] == 3
+    found = bases.load(tmp_path / "base.pth", tmp_path / "bases", 3)
+    first = [one.network.state_dict()["conv1.weight"] for one in found]
+    assert torch.equal(first[0], base["state_dict"]["conv1.weight"])
+    assert not any(torch.equal(first[a], first[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
+    with pytest.raises(Problem, match="expected networks for 2 repeats, found 3"):
+        bases.load(tmp_path / "base.pth", tmp_path / "bases", 2)
+
+
+def test_imagenets_network_is_that_of_all_repeats(run, imagenet, tmp_path):
+    _, facts = run("imagenet", imagenet[1], repeats=3)
+    assert facts["networks"] == 1
+    assert len(bases.load(tmp_path / "base.pth", tmp_path / "bases", 3)) == 3
+
+
+def test_eight_of_ten_digits_have_a_twin_among_the_letters(traced):
+    found = {twin["digit"]: twin for twin in glyphs.twins("0123456789")}
+    assert [d for d, twin in found.items() if twin["correlation"] <= glyphs.ALIKE] == ["4", "7"]
+    assert "З" in found["3"]["letters"] and "O" in found["0"]["letters"]
+    # Once more with numpy, for one digit: the best of all its glyphs with all those of letters.
+    paths, letters = traced
+    signs, places = glyphs.trace(signs="0123456789")
+    even = torch.ones(1)
+    pictures = np.stack([glyphs.write(p[None], 3 * even, 2 * even)[0].ravel() for p in paths])
+    best, nearest = -1.0, None
+    for sign in signs[places == 9]:
+        picture = glyphs.write(sign[None], 3 * even, 2 * even)[0].numpy().ravel()
+        a, b = picture - picture.mean(), pictures - pictures.mean(axis=1, keepdims=True)
+        alike = b @ a / np.linalg.norm(a) / np.linalg.norm(b, axis=1)
+        if alike.max() > best:
+            best, nearest = alike.max(), glyphs.alphabet()[letters[alike.argmax()]]
+    assert found["9"]["correlation"] == pytest.approx(best, abs=1e-4)
+    assert found["9"]["letters"][0] == nearest
 
 
 def test_no_letter_is_a_digit():

@@ -8,8 +8,9 @@ from torchvision.models import resnet18 as torchvision_resnet18
 
 from taller.models import resnet18, surgery
 from taller.models.scaling import Scaling
+from taller.program import seeds
 from taller.program.errors import Problem
-from taller.training import activations, engine, seeds
+from taller.training import activations, engine
 from taller.training.batches import Batches
 from taller.training.engine import Recipe
 

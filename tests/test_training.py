@@ -1,4 +1,4 @@
-"""The engine against a plain loop, and the independence of its results from the machine."""
+"""The engine against a plain loop, its batches and its seeds."""
 
 from functools import partial
 
@@ -10,9 +10,9 @@ from torch.nn.functional import cross_entropy
 
 from taller.models.scaling import Scaling
 from taller.models.simple_nn import SimpleNN
-from taller.training import engine, seeds
+from taller.program import seeds
+from taller.training import engine
 from taller.training.batches import Batches
-from taller.training.cross_validation import cross_validate
 from taller.training.engine import Recipe
 
 CPU = torch.device("cpu")
@@ -28,21 +28,18 @@ def recipe(epochs: int = 2) -> Recipe:
     return Recipe(network, adam, epochs)
 
 
-validate = partial(cross_validate, batch_size=32, prepare=WORKSHOP, device=CPU)
-
-
 @pytest.fixture(scope="module")
 def digits(mnist_raw):
-    """600 real images, labels, and three folds."""
+    """600 real images, and their labels."""
     from taller.data import idx
 
     images = idx.read(mnist_raw / "train-images-idx3-ubyte")[:600, np.newaxis]
     labels = idx.read(mnist_raw / "train-labels-idx1-ubyte")[:600].astype(np.int64)
-    return images, labels, np.arange(600) % 3
+    return images, labels
 
 
 def test_fit_is_the_workshops_loop(digits):
-    images, labels = map(torch.from_numpy, digits[:2])
+    images, labels = map(torch.from_numpy, digits)
     data = Batches(images, labels, torch.arange(600), 64, CPU, WORKSHOP)
     found = engine.fit(recipe(), data, seed=3, device=CPU, validation=data)
 
@@ -105,9 +102,16 @@ def test_no_two_fits_share_a_seed_whatever_the_runs_seed():
         for seed in range(40, 50)
         for repeat in range(3)
         for fold in [None, *range(10)]
-    ] + [seeds.of_pretraining(seed) for seed in range(40, 50)]
+    ] + [seeds.of_pretraining(seed, repeat) for seed in range(40, 50) for repeat in range(3)]
     assert len(set(drawn)) == len(drawn)
     assert all(0 <= seed < 2**63 for seed in drawn)
+    splits = [
+        of(seed)
+        for seed in range(40, 50)
+        for of in (*(partial(seeds.of_split, repeat=r) for r in range(3)), seeds.of_tuning)
+    ]
+    assert len(set(splits)) == len(splits)
+    assert all(0 <= seed < 2**32 for seed in splits)
     # As NumPy's own generator of such trees has it.
     (child,) = np.random.SeedSequence(42).spawn(2)[1].spawn(1)
     assert seeds.of_fit(42, 1) == int(child.generate_state(1, np.uint64)[0] >> np.uint64(1))
@@ -129,59 +133,3 @@ def test_one_cycle_rises_to_the_rate_and_falls():
     assert len(rates) == 40
     assert max(rates) == pytest.approx(1e-3, rel=0.01)
     assert rates[0] < max(rates) / 5 and rates[-1] < max(rates) / 100
-
-
-def test_the_number_of_processes_changes_no_bit(digits):
-    runs = [validate(recipe(), *digits, seed=1, jobs=jobs) for jobs in (1, 2, 3)]
-    for other in runs[1:]:
-        assert other.history.equals(runs[0].history)
-        assert other.scores.equals(runs[0].scores)
-        assert all(torch.equal(other.state[key], value) for key, value in runs[0].state.items())
-
-
-def test_every_fold_has_its_own_seed(digits, monkeypatch):
-    seen, fit = [], engine.fit
-
-    def spied(*arguments, seed, **others):
-        seen.append(seed)
-        return fit(*arguments, seed=seed, **others)
-
-    monkeypatch.setattr(engine, "fit", spied)
-    validate(recipe(epochs=1), *digits, seed=5, jobs=1)
-    assert seen == [seeds.of_fit(5), *(seeds.of_fit(5, fold=fold) for fold in range(3))]
-
-
-def values(outcome, metric: str) -> list[float]:
-    records = outcome.scores
-    return records[records["metric"] == metric]["value"].tolist()
-
-
-def test_folds_are_validated_on_what_they_were_not_trained_on(digits):
-    images, _, folds = digits
-    # Labels that nothing but memory can tell: whoever validates on training images does well.
-    labels = np.random.default_rng(0).integers(0, 10, size=600)
-    outcome = validate(recipe(epochs=60), images, labels, folds, seed=1)
-    assert outcome.history.groupby("fold")["train_accuracy"].max().min() > 0.5
-    assert max(values(outcome, "accuracy")) < 0.25
-    assert values(outcome, "val_images") == [200] * 3
-    assert values(outcome, "train_images") == [400] * 3
-
-
-def test_scores_are_those_of_the_last_epoch(digits):
-    outcome = validate(recipe(), *digits, seed=1)
-    last = outcome.history[outcome.history["epoch"] == 2]
-    np.testing.assert_allclose(values(outcome, "accuracy"), last["val_accuracy"])
-    np.testing.assert_allclose(values(outcome, "log_loss"), last["val_loss"], rtol=1e-6)
-
-
-def test_records_are_long_and_name_their_model(digits, tmp_path):
-    import pandas as pd
-
-    outcome = validate(recipe(epochs=1), *digits, seed=1)
-    outcome.save(tmp_path / "some_model")
-    records = pd.read_csv(tmp_path / "some_model/scores.csv")
-    assert list(records) == ["model", "repeat", "fold", "metric", "value"]
-    assert set(records["model"]) == {"some_model"}
-    wide = records.pivot(index=["repeat", "fold"], columns="metric", values="value")
-    assert wide.shape == (3, 7) and wide.notna().all(axis=None)
-    assert wide["accuracy"].tolist() == pytest.approx(values(outcome, "accuracy"), rel=1e-7)

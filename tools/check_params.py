@@ -22,16 +22,22 @@ def check_params() -> None:
         At the first section that no stage reads, or the first value that is out of range.
     """
     read: dict[str, object] = {}
-    for name in code_deps.stages():
+    for name, items in code_deps.stages().items():
         stage = getattr(importlib.import_module(f"stages.{name}"), name)
-        read |= dict(cli.keys(stage).values())
-    known = sorted({key.partition(".")[0] for key in read})
-    for section in params.load():
-        if section not in known:
-            raise Problem(f"{params.PARAMS_FILE}: {section}: expected one of {', '.join(known)}")
+        for item in items or [None]:
+            read |= dict(cli.keys(stage, item).values())
+        if items:
+            _only(items, params.load().get(name), f"{name}.")
+    _only(sorted({key.partition(".")[0] for key in read}), params.load())
     for key, schema in read.items():
         params.read(key, schema)
     choose_device(params.read("device", params.Device))
+
+
+def _only(known: list[str], found: object, place: str = "") -> None:
+    for name in found if isinstance(found, dict) else []:
+        if name not in known:
+            raise Problem(f"params.yaml: {place}{name}: expected one of {', '.join(known)}")
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Write the code that each stage depends on into dvc.yaml: its script, and all that it imports.
 
 DVC follows no imports, so dvc.yaml lists the files; this finds them and writes them behind the
-marker in the stage's `deps`, up to the end of the list: DVC sorts it, and code comes last.
+marker in the stage's `deps`, up to the end of the list: DVC sorts it, and code comes last. A stage
+with a matrix of networks imports each of them by name: taller/models/${item.network}.py.
 With --check nothing is written: exit 1, and a line for each stage whose list differs.
 """
 
@@ -20,15 +21,45 @@ ROOT = Path(__file__).parents[1]
 MARKER = "# code: written by python -m tools.code_deps"
 
 
-def stages(root: Path = ROOT) -> list[str]:
-    """The names of the stages, in the order of dvc.yaml, where alone they are typed."""
-    return list(load_yaml(str(root / "dvc.yaml"))["stages"])
+# What a stage with a matrix of networks imports by name, as dvc.yaml writes it.
+NETWORK = "taller/models/${item.network}.py"
+
+
+def stages(root: Path = ROOT) -> dict[str, list[str]]:
+    """The names of the stages, in the order of dvc.yaml, where alone they are typed.
+
+    Returns
+    -------
+    dict
+        For each stage the networks of its matrix; none for a stage without one.
+    """
+    listed = load_yaml(str(root / "dvc.yaml"))["stages"]
+    return {name: stage.get("matrix", {}).get("network", []) for name, stage in listed.items()}
+
+
+def code(stage: str, networks: list[str], root: Path = ROOT) -> list[str]:
+    """What dvc.yaml lists of the code of a stage.
+
+    Raises
+    ------
+    Problem
+        At a network that imports what the stage itself does not.
+    """
+    found = closure(root / f"stages/{stage}.py", root)
+    for network in networks:
+        own = NETWORK.replace("${item.network}", network)
+        if more := sorted({*closure(root / own, root)} - {*found, own}):
+            raise Problem(
+                f"{own}: expected imports that stages/{stage}.py has too, found {more[0]}"
+            )
+    return sorted([*found, NETWORK] if networks else found)
 
 
 def closure(file: Path, root: Path = ROOT) -> list[str]:
-    """The repository's files that run when `file` does: itself and what it imports.
+    """The repository's files that decide what `file` does: itself, and what it imports or names.
 
-    Imports are followed wherever they stand, in a function too.
+    Imports are followed wherever they stand, in a function too. What is named is data: a file
+    beside the module that stands in it as a string.
 
     Returns
     -------
@@ -47,6 +78,8 @@ def closure(file: Path, root: Path = ROOT) -> list[str]:
         if name in found:
             continue
         found.add(name)
+        if current.suffix != ".py":
+            continue
         waiting += [root / path for path in _candidates(current, name) if (root / path).is_file()]
     return sorted(found)
 
@@ -60,16 +93,26 @@ def _candidates(file: Path, name: str) -> set[str]:
     except SyntaxError as error:
         raise Problem(f"{name}:{error.lineno}: expected Python, found {error.text!r}") from None
     modules: set[str] = set()
+    named: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Constant) and _is_beside(file, node.value):
+            named.add(Path(name).with_name(node.value).as_posix())
         elif isinstance(node, ast.ImportFrom):
             if node.level:
                 raise Problem(f"{name}:{node.lineno}: expected imports by full name, found a dot")
             modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     places = {f"{module.replace('.', '/')}.py" for module in modules}
     packages = {parent for place in places for parent in Path(place).parents if parent.name}
-    return places | {f"{package.as_posix()}/__init__.py" for package in packages}
+    return named | places | {f"{package.as_posix()}/__init__.py" for package in packages}
+
+
+def _is_beside(file: Path, value: object) -> bool:
+    """Whether a constant names a data file in the folder of `file`."""
+    if not isinstance(value, str) or not re.fullmatch(r"\w+\.\w+", value):
+        return False
+    return not value.endswith(".py") and file.with_name(value).is_file()
 
 
 def rewritten(text: str, code: dict[str, list[str]]) -> str:
@@ -102,15 +145,15 @@ def code_deps(root: Path = ROOT, check: bool = False) -> list[str]:
         With `check`, a line for each stage whose list differs; nothing is written then.
     """
     pipeline = root / "dvc.yaml"
-    code = {name: closure(root / f"stages/{name}.py", root) for name in stages(root)}
+    listed = {name: code(name, networks, root) for name, networks in stages(root).items()}
     before = pipeline.read_text(encoding="utf-8")
-    after = rewritten(before, code)
+    after = rewritten(before, listed)
     if not check:
         if after != before:
             pipeline.write_text(after, encoding="utf-8")
         return []
     found = []
-    for name, files in code.items():
+    for name, files in listed.items():
         other = rewritten(before, {name: files})
         changes = list(difflib.ndiff(before.splitlines(), other.splitlines()))
         if missing := [line[8:] for line in changes if line.startswith("+ ")]:

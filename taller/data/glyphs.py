@@ -51,13 +51,15 @@ def alphabet() -> list[str]:
 
 
 @cache
-def trace(fonts: tuple[str, ...] = FONTS) -> tuple[Tensor, Tensor]:
+def trace(fonts: tuple[str, ...] = FONTS, signs: str = "") -> tuple[Tensor, Tensor]:
     """Turn every letter of `alphabet` that each font has into the path of a pen.
 
     Parameters
     ----------
     fonts : tuple of str
         Names of TrueType files that Matplotlib ships.
+    signs : str
+        What to trace instead of the alphabet; then places are those in it.
 
     Returns
     -------
@@ -71,7 +73,7 @@ def trace(fonts: tuple[str, ...] = FONTS) -> tuple[Tensor, Tensor]:
     for name in fonts:
         font = ImageFont.truetype(folder / f"{name}.ttf", 2 * BOX)
         missing = bytes(font.getmask("\uffff"))
-        for place, letter in enumerate(alphabet()):
+        for place, letter in enumerate(signs or alphabet()):
             # Under the codes of other scripts the Computer Modern fonts keep unrelated symbols.
             if name.startswith("cm") and not letter.isascii():
                 continue
@@ -156,15 +158,44 @@ def shapes(paths: Tensor, letters: Tensor) -> Tensor:
     """
     present, where = letters.unique(return_inverse=True)
     first = torch.stack([(where == place).nonzero()[0, 0] for place in range(len(present))])
-    even = torch.ones(len(first))
-    pictures = write(paths[first], width=3 * even, edge=2 * even).flatten(1)
-    alike = torch.corrcoef(pictures) > ALIKE
+    alike = torch.corrcoef(_pictures(paths[first])) > ALIKE
     group, previous = torch.arange(len(present)), None
     while previous is None or not torch.equal(group, previous):
         previous, group = group, torch.where(alike, group, len(group)).amin(1)
     classes = torch.full((len(alphabet()),), -1)
     classes[present] = group.unique(return_inverse=True)[1]
     return classes
+
+
+def twins(signs: str) -> list[dict[str, object]]:
+    """Find for each sign, none of which is a letter, the letter nearest to it, of any fonts.
+
+    Returns
+    -------
+    list of dict
+        ``digit`` (the sign), ``letters`` (the nearest one first, and all of its shape, in one
+        string) and ``correlation`` of the two glyphs' pictures, above `ALIKE` for a twin.
+    """
+    paths, letters = trace()
+    others, places = trace(signs=signs)
+    pictures = torch.cat((_pictures(others), _pictures(paths)))
+    alike = torch.corrcoef(pictures)[: len(others), len(others) :]
+    classes, names = shapes(paths, letters), alphabet()
+    found = []
+    for place, sign in enumerate(signs):
+        rows = alike[places == place]
+        nearest = int(letters[rows.amax(0).argmax()])
+        same = (classes == classes[nearest]).nonzero()[:, 0].tolist()
+        same.sort(key=lambda one, nearest=nearest: one != nearest)
+        told = "".join(names[one] for one in same)
+        found.append({"digit": sign, "letters": told, "correlation": float(rows.max())})
+    return found
+
+
+def _pictures(paths: Tensor) -> Tensor:
+    """Glyphs written by an even pen: float32, shape (n, pixels)."""
+    even = torch.ones(len(paths))
+    return write(paths, width=3 * even, edge=2 * even).flatten(1)
 
 
 def draw(

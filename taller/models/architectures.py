@@ -1,10 +1,11 @@
 """Every architecture by the name that model files know it under.
 
 An architecture is a module: its ``NAME``, and ``build(classes, shape, ...)``, which gives a
-network from (n, *shape) to (n, classes). One that can be fine-tuned is a chain of named parts,
-as `surgery` wants it.
+network from (n, *shape) to (n, classes). One that `kfold_train` trains from scratch has ``Knobs``,
+the schema of the rest of what ``build`` takes. One that can be fine-tuned is a chain of named
+parts, as `surgery` wants it.
 """
 
-from taller.models import resnet18, simple_nn
+from taller.models import cnn, resnet18, simple_nn
 
-ALL = {module.NAME: module for module in (simple_nn, resnet18)}
+ALL = {module.NAME: module for module in (simple_nn, cnn, resnet18)}

@@ -34,6 +34,7 @@ class Entry:
 SIMPLE_NN = Entry(
     "simple_nn", "SimpleNN", "SimpleNN", "una red pequeña de capas densas", "#0072B2", "o"
 )
+CNN = Entry("cnn", "CNN", "CNN", "una red convolucional pequeña", "#009E73", "D")
 RESNET18 = Entry(
     "resnet18",
     "ResNet18 (fine-tuning)",
@@ -45,4 +46,4 @@ RESNET18 = Entry(
 )
 
 # The first one is the baseline.
-MODELS = (SIMPLE_NN, RESNET18)
+MODELS = (SIMPLE_NN, CNN, RESNET18)

@@ -2,10 +2,21 @@
 
 from collections.abc import Sequence
 from math import prod
+from typing import Annotated
 
+from pydantic import Field
 from torch import Tensor, nn
 
+from taller.program import params
+
 NAME = "SimpleNN"
+
+
+class Knobs(params.Section):
+    """What of the network params.yaml decides."""
+
+    hidden: list[Annotated[int, Field(ge=1, le=4096)]] = Field(min_length=1, max_length=8)
+    dropout: float = Field(ge=0, lt=1)
 
 
 class SimpleNN(nn.Module):

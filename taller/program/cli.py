@@ -12,20 +12,23 @@ from taller.program import params
 from taller.program.errors import Problem
 
 
-def keys(stage: Callable) -> dict[str, tuple[str, object]]:
+def keys(stage: Callable, item: str | None = None) -> dict[str, tuple[str, object]]:
     """Which argument of a stage comes from where in params.yaml.
 
     Parameters
     ----------
     stage : callable
         Its argument `params`, annotated with a `params.Section`, is the section of the
-        stage's own name; an argument annotated with a `params.Key` is that key.
+        stage's own name; one that is also marked `params.PerItem` is what stands under `item`
+        there; an argument annotated with a `params.Key` is that key.
+    item : str, optional
+        Of the matrix, for a stage that has one; without it the item's section is left out.
 
     Returns
     -------
     dict
         ``{argument: (key in params.yaml, schema)}``. Arguments not in it are paths, which
-        keep their defaults.
+        keep their defaults, or the item itself.
     """
     found: dict[str, tuple[str, object]] = {}
     for name, hint in get_type_hints(stage, include_extras=True).items():
@@ -35,25 +38,28 @@ def keys(stage: Callable) -> dict[str, tuple[str, object]]:
             for mark in get_args(hint):
                 if isinstance(mark, params.Key):
                     found[name] = (mark.path, hint)
+                elif isinstance(mark, params.PerItem) and item is not None:
+                    found[name] = (f"{stage.__name__}.{item}", mark.schema(item))
     return found
 
 
-def main(stage: Callable) -> None:
-    """Run `stage` as the program ``python -m stages.NAME``.
+def has_items(stage: Callable) -> bool:
+    """Whether DVC runs the stage once for every item of a matrix."""
+    hints = get_type_hints(stage, include_extras=True).values()
+    return any(isinstance(mark, params.PerItem) for hint in hints for mark in get_args(hint))
 
-    Exits with 1 after a `Problem`, or a file that cannot be opened, told in one line,
-    and with 130 after Ctrl-C or SIGTERM, so that both clean up.
+
+def main(stage: Callable) -> None:
+    """Run `stage` as the program ``python -m stages.NAME``, or ``... NAME ITEM``.
+
+    The item is the stage's first argument. Exits with 1 after a `Problem`, or a file that cannot
+    be opened, told in one line, and with 130 after Ctrl-C or SIGTERM, so that both clean up.
     """
-    description = sys.modules[stage.__module__].__doc__
-    argparse.ArgumentParser(
-        prog=f"python -m stages.{stage.__name__}",
-        description=f"{description}\n{_params_help(stage)}",
-        epilog="dvc.yaml lists what it reads and writes; run it with: dvc repro " + stage.__name__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args()
+    items = _items(stage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        stage(**{name: params.read(key, schema) for name, (key, schema) in keys(stage).items()})
+        wanted = keys(stage, *items).items()
+        stage(*items, **{name: params.read(key, schema) for name, (key, schema) in wanted})
     except Problem as problem:
         sys.exit(f"{stage.__name__}: {problem}")
     except OSError as error:
@@ -66,8 +72,22 @@ def main(stage: Callable) -> None:
         sys.exit(130)
 
 
+def _items(stage: Callable) -> list[str]:
+    """The item on the command line, where the stage has any; or the help that was asked for."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m stages.{stage.__name__}",
+        description=f"{sys.modules[stage.__module__].__doc__}\n{_params_help(stage)}",
+        epilog="dvc.yaml lists what it reads and writes; run it with: dvc repro " + stage.__name__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if has_items(stage):
+        told = f"which of them: the name of its section of params.yaml, {stage.__name__}.ITEM"
+        parser.add_argument("item", metavar="ITEM", help=told)
+    return list(vars(parser.parse_args()).values())
+
+
 def _params_help(stage: Callable) -> str:
-    lines = []
+    lines = [f"  {stage.__name__}.ITEM"] if has_items(stage) else []
     for key, schema in keys(stage).values():
         fields = schema.model_fields if inspect.isclass(schema) else {}
         lines += [f"  {key}.{field}" for field in fields] or [f"  {key}"]

@@ -1,6 +1,7 @@
 """Read params.yaml against schemas: each stage its own section, and the shared keys."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,7 +21,21 @@ class Key:
     path: str
 
 
+@dataclass(frozen=True)
+class PerItem:
+    """Marks the section of a stage that DVC runs for every item of a matrix: ``STAGE.ITEM``.
+
+    Attributes
+    ----------
+    schema : callable
+        From the item to the schema of its section.
+    """
+
+    schema: Callable[[str], type["Section"]]
+
+
 Seed = Annotated[int, Field(ge=0, lt=2**31), Key("seed")]
+Repeats = Annotated[int, Field(ge=1, le=20), Key("preprocess.repeats")]
 Threads = Annotated[int, Field(ge=1, le=64), Key("threads")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], Key("device")]
 

@@ -4,8 +4,8 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -15,12 +15,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from taller.program import files
+from taller.program import seeds
 from taller.program.progress import shared_bar
 from taller.scores import metrics
-from taller.training import engine, numerics, seeds
+from taller.training import engine, numerics
 from taller.training.batches import Batches, Prepare, identity
 from taller.training.engine import Recipe
+from taller.training.standardizer import Standardizer
 
 # Large batches: validation keeps no activations.
 VALIDATION_BATCH = 1000
@@ -44,29 +45,50 @@ class CrossValidation:
         Weights of the fit on all images.
     trained_parameters : int
         How many numbers the optimizer could change.
+    standardizer : Standardizer or None
+        Of the inputs of the fit on all images, where they were standardized.
     """
 
     history: pd.DataFrame
     scores: pd.DataFrame
     state: dict[str, Tensor]
     trained_parameters: int
+    standardizer: Standardizer | None = None
 
     def __str__(self) -> str:
         accuracy = self.scores.query("metric == 'accuracy'")["value"]
         spread = f"{accuracy.mean():.4f} ± {accuracy.std():.4f}"
-        return f"accuracy {spread} over {len(accuracy)} folds"
+        losses = self.history.groupby("epoch")[["train_loss", "val_loss"]].mean().tail(3)
+        train, val = (", ".join(f"{loss:.4f}" for loss in losses[one]) for one in losses)
+        return (
+            f"accuracy {spread} over {len(accuracy)} folds; has it converged? "
+            f"mean loss of the last epochs: train {train}; val {val}"
+        )
+
+    def raw_state(self, head: str) -> dict[str, Tensor]:
+        """The weights, those of `head` such that it takes inputs that were not standardized."""
+        if self.standardizer is None:
+            return self.state
+        keys = [f"{head}.{name}" for name in ("weight", "bias")]
+        absorbed = self.standardizer.absorbed(*(self.state[key] for key in keys))
+        return self.state | dict(zip(keys, absorbed, strict=True))
 
     def save(self, folder: Path) -> None:
-        """Write ``history.csv``, ``scores.csv`` and ``fit.json`` (trained parameters).
-
-        The folder's name is the model's in the records.
-        """
+        """Write ``history.csv`` and ``scores.csv``; the folder's name is the model's in them."""
         folder.mkdir(parents=True, exist_ok=True)
         self.history.to_csv(folder / "history.csv", index=False, float_format="%.6f")
         records = self.scores.copy()
         records.insert(0, "model", folder.name)
         records.to_csv(folder / "scores.csv", index=False, float_format="%.8g")
-        files.write_json(folder / "fit.json", {"trained_parameters": self.trained_parameters})
+
+
+def joined(repeats: Sequence[CrossValidation]) -> CrossValidation:
+    """The history and scores of all repeats; the fit on all images is the first one's."""
+    return replace(
+        repeats[0],
+        history=pd.concat([one.history for one in repeats], ignore_index=True),
+        scores=pd.concat([one.scores for one in repeats], ignore_index=True),
+    )
 
 
 def cross_validate(
@@ -77,12 +99,14 @@ def cross_validate(
     *,
     batch_size: int,
     prepare: Prepare = identity,
+    standardize: bool = False,
     seed: int,
+    repeat: int = 0,
     device: torch.device,
     jobs: int | None = None,
     label: str = "folds",
 ) -> CrossValidation:
-    """Fit `recipe` once without each fold, and once on all images.
+    """Fit `recipe` once without each fold and, in the first repeat, once on all images.
 
     Each fit has one thread and a seed of its own (`seeds.of_fit`), so that neither the number
     of cores nor the order in which fits happen to run changes a bit of the outcome.
@@ -93,11 +117,16 @@ def cross_validate(
         Images or activations; a memory map stays one in the worker processes.
     labels : ndarray of int64, shape (n,)
     folds : ndarray of int, shape (n,)
-        The fold, 0 to K - 1, in which each image validates.
+        The fold, 0 to K - 1, in which each image validates; one of -1 never does.
     batch_size : int
         Images per step.
     prepare : callable
         From stored inputs to the network's, batch by batch.
+    standardize : bool
+        Whether each feature of the inputs is given the same scale instead, by what each fit's
+        own training images say of it.
+    repeat : int
+        From 0; of the later ones `state` is empty.
     jobs : int, optional
         Processes; by default one per core, and one in all on a GPU.
     """
@@ -105,18 +134,21 @@ def cross_validate(
     if jobs is None:
         jobs = 1 if device.type == "cuda" else min(joblib.cpu_count(), count + 1)
     # The fit on all images is the longest: it starts first.
-    held_out = [None, *range(count)]
+    held_out = [*([None] if repeat == 0 else []), *range(count)]
     with shared_bar(recipe.epochs * len(held_out), label, "epoch") as tick:
-        task = _Task(recipe, inputs, labels, folds, batch_size, prepare, seed, device, tick)
+        task = _Task(
+            recipe, inputs, labels, folds, batch_size, prepare, standardize, seed, repeat, device,
+            tick,
+        )  # fmt: skip
         fits = joblib.Parallel(n_jobs=jobs)(
             joblib.delayed(_fit)(task, fold, os.getpid()) for fold in held_out
         )
-    final, *validated = fits
     return CrossValidation(
-        history=pd.DataFrame([row for fit in validated for row in fit.history]),
-        scores=pd.DataFrame([row for fit in validated for row in fit.scores]),
-        state=final.state,
-        trained_parameters=final.trained_parameters,
+        history=pd.DataFrame([row for fit in fits for row in fit.history]),
+        scores=pd.DataFrame([row for fit in fits for row in fit.scores]),
+        state=fits[0].state,
+        trained_parameters=fits[0].trained_parameters,
+        standardizer=fits[0].standardizer,
     )
 
 
@@ -130,7 +162,9 @@ class _Task:
     folds: np.ndarray
     batch_size: int
     prepare: Prepare
+    standardize: bool
     seed: int
+    repeat: int
     device: torch.device
     tick: Callable[[str], None]
 
@@ -139,48 +173,52 @@ class _Task:
 class _FoldFit:
     """What one fit sends back: on a fold, history and scores; on all images, the weights."""
 
-    history: list[dict]
-    scores: list[dict]
-    state: dict[str, Tensor]
     trained_parameters: int
+    history: list[dict] = field(default_factory=list)
+    scores: list[dict] = field(default_factory=list)
+    state: dict[str, Tensor] = field(default_factory=dict)
+    standardizer: Standardizer | None = None
 
 
 def _fit(task: _Task, fold: int | None, parent: int) -> _FoldFit:
     _leave_with(parent)
     everything = fold is None
-    train_rows = np.flatnonzero(task.folds != (-1 if everything else fold))
-    val_rows = np.flatnonzero(task.folds == fold)
+    held_out = np.zeros(len(task.folds), bool) if everything else task.folds == fold
+    train_rows, val_rows = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     images = _tensor(task.inputs)
     if task.device.type == "cuda" and images.nbytes < GPU_LIMIT:
         images = images.to(task.device)
+    standardizer = None
+    if task.standardize:
+        standardizer = Standardizer.of(images[train_rows].to(task.device))
     batches = partial(
-        Batches, images, _tensor(task.labels), device=task.device, prepare=task.prepare
-    )
+        Batches, images, _tensor(task.labels), device=task.device,
+        prepare=standardizer or task.prepare,
+    )  # fmt: skip
     with numerics.threads(1):
         fit = engine.fit(
             task.recipe,
             batches(torch.from_numpy(train_rows), task.batch_size),
-            seed=seeds.of_fit(task.seed, fold=fold),
+            seed=seeds.of_fit(task.seed, task.repeat, fold),
             device=task.device,
             validation=None
             if everything
             else batches(torch.from_numpy(val_rows), VALIDATION_BATCH),
             on_epoch=lambda row: task.tick(_told(fold, row, task.recipe.epochs)),
         )
+    trained = sum(p.numel() for p in fit.model.parameters() if p.requires_grad)
     if everything:
         state = {name: tensor.cpu().contiguous() for name, tensor in fit.model.state_dict().items()}
-        trained = sum(p.numel() for p in fit.model.parameters() if p.requires_grad)
-        return _FoldFit([], [], state, trained)
-    place = {"repeat": 1, "fold": fold + 1}
+        return _FoldFit(trained, state=state, standardizer=standardizer)
+    place = {"repeat": task.repeat + 1, "fold": fold + 1}
     scores = _scores(fit.logits, task.labels[val_rows]) | {
         "train_images": len(train_rows),
         "val_images": len(val_rows),
     }
     return _FoldFit(
+        trained,
         history=[place | row for row in fit.history],
         scores=[place | {"metric": name, "value": value} for name, value in scores.items()],
-        state={},
-        trained_parameters=0,
     )
 
 

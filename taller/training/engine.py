@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
-from taller.training import seeds
+from taller.program import seeds
 from taller.training.batches import Batch
 
 

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from taller.data import glyphs
 from taller.data.dataset import Dataset
 from taller.models.scaling import Scaling
+from taller.program import seeds
 from taller.program.progress import bar
-from taller.training import engine, seeds
+from taller.training import engine
 from taller.training.batches import Batch, split
 from taller.training.engine import Recipe
 
@@ -125,12 +126,21 @@ def pretrain(
     return Pretraining(fit.model, names, held_out.accuracy)
 
 
-def sample(count: int, seed: int) -> Dataset:
-    """Letters to look at, each as often as any other: its class is the letter itself."""
+def sample(count: int, seed: int, first: str = "") -> Dataset:
+    """Letters to look at, each as often as any other: its class is the letter itself.
+
+    Parameters
+    ----------
+    first : str
+        Letters to begin with; the others are drawn by chance.
+    """
     paths, letters = glyphs.trace()
-    pen = torch.Generator().manual_seed(seed)
-    images, labels = glyphs.draw(paths, letters, count, pen)
-    return Dataset(images.numpy(), labels.numpy(), tuple(glyphs.alphabet()))
+    pen, alphabet = torch.Generator().manual_seed(seed), glyphs.alphabet()
+    wanted = [letters == alphabet.index(letter) for letter in first]
+    drawn = [glyphs.draw(paths[one], letters[one], 1, pen) for one in wanted]
+    drawn.append(glyphs.draw(paths, letters, count - len(drawn), pen))
+    images, labels = (torch.cat(parts).numpy() for parts in zip(*drawn, strict=True))
+    return Dataset(images, labels, tuple(alphabet))
 
 
 def _names(shapes: Tensor) -> list[str]:

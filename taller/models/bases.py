@@ -1,0 +1,35 @@
+"""The files of the pretrained networks: one for each repeat, or one that all of them start from."""
+
+from pathlib import Path
+
+from taller.models import resnet18, store
+from taller.models.store import Classifier
+from taller.program import files
+from taller.program.errors import Problem
+
+COUNT = "networks.json"
+
+
+def paths(first: Path, others: Path, count: int) -> list[Path]:
+    """Where `count` networks are stored: the first one's file, and ``2.pth`` … in a folder."""
+    return [first, *(others / f"{repeat}.pth" for repeat in range(2, count + 1))]
+
+
+def tell(others: Path, count: int) -> None:
+    """Say in the folder how many networks there are; it is never empty, of which DVC would warn."""
+    files.write_json(others / COUNT, {"networks": count})
+
+
+def load(first: Path, others: Path, repeats: int) -> list[Classifier]:
+    """The network that each repeat starts from.
+
+    Raises
+    ------
+    Problem
+        When there are neither as many as repeats nor one for all of them.
+    """
+    count = files.read_json(others / COUNT)["networks"]
+    if count not in (1, repeats):
+        raise Problem(f"{others}: expected networks for {repeats} repeats, found {count}")
+    found = [store.load(path, {resnet18.NAME: resnet18}) for path in paths(first, others, count)]
+    return found if count == repeats else found * repeats
