@@ -103,7 +103,7 @@ def two_models_on_digits(tmp_path_factory) -> Comparison:
     """Two models on ten digits."""
     place = tmp_path_factory.mktemp("mnist")
     made_up.write(place, names=made_up.DIGITS, shape=(1, 28, 28), name="MNIST")
-    return comparison.read(place / "resultados", made_up.TWO)
+    return comparison.read(place / "resultados", made_up.TWO, rope=0.005)
 
 
 @pytest.fixture(scope="module", name="fruit")
@@ -111,7 +111,7 @@ def three_models_on_fruit(tmp_path_factory) -> Comparison:
     """Three models on five classes, in colour."""
     place = tmp_path_factory.mktemp("fruit")
     made_up.write(place, made_up.THREE)
-    return comparison.read(place / "resultados", made_up.THREE)
+    return comparison.read(place / "resultados", made_up.THREE, rope=0.005)
 
 
 @dataclass

@@ -38,13 +38,39 @@ MONTHS = (
     "enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre",
     "octubre", "noviembre", "diciembre",
 )  # fmt: skip
+# The letters most like each digit, and how much alike; 4 and 7 have no twin.
+NEAREST = {
+    "0": ("OοО", 0.9882), "1": ("lוߊ", 0.9931), "2": ("ⵒƻ", 0.9514), "3": ("ЗзƷ", 0.9723),
+    "4": ("Ч", 0.9012), "5": ("S", 0.9498), "6": ("б", 0.9567), "7": ("ד", 0.9301),
+    "8": ("ⵓ", 0.9633), "9": ("գ", 0.9452),
+}  # fmt: skip
+GLYPH_ACCURACIES = [0.7, 0.69, 0.71, 0.68, 0.72]  # of the networks of five repeats
 GLYPHS = {
     "requested": "glyphs",
     "source": "glyphs",
+    "networks": 1,
     "images": 60_000,
-    "glyph_accuracy": 0.7,
+    "glyph_accuracy": [0.7],
+    "shapes": 372,
+    "letters": 426,
+    "alphabets": [
+        "Latin", "Phonetic", "Greek", "Cyrillic", "Armenian", "Hebrew", "Georgian", "N'Ko",
+        "Tifinagh",
+    ],
+    "alike": 0.94,
+    "twins": [
+        {"digit": digit, "letters": letters, "correlation": correlation}
+        for digit, (letters, correlation) in NEAREST.items()
+    ],
+    "flops": 19_000_000_000_000,
     "sha256": "cd" * 32,
+}  # fmt: skip
+KNOBS = {
+    "simple_nn": {"hidden": [128, 64], "dropout": 0.2},
+    "resnet18": {"stem": "sum_rgb", "image_size": 28, "body_lr_factor": 0.1},
+    "cnn": {"channels": [16, 32], "hidden": 64},
 }
+BODY = ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"]  # of a ResNet
 # Signal over noise of a model's logits: the larger, the more often it is right.
 SKILL = {"simple_nn": 2.5, "resnet18": 5.0, "cnn": 4.0}
 
@@ -63,7 +89,10 @@ class Predictions:
 
 @dataclass(frozen=True)
 class MadeUp:
-    """What was written, by the models' keys: predictions of each fold, and of the test images."""
+    """What was written, by the models' keys: predictions of each fold, and of the test images.
+
+    Folds are by repeat, then fold.
+    """
 
     names: tuple[str, ...]
     folds: dict[str, list[Predictions]]
@@ -76,34 +105,52 @@ def write(
     names: tuple[str, ...] = FRUIT,
     *,
     folds: int = 4,
+    repeats: int = 1,
     epochs: int = EPOCHS,
     shape: tuple[int, int, int] = (3, 20, 24),
     name: str = "Frutas",
     skill: Mapping[str, float] = SKILL,
-    pretraining: Mapping = GLYPHS,
+    pretraining: Mapping | None = None,
+    groups: Mapping | None = None,
     seed: int = 7,
 ) -> MadeUp:
-    """Write ``resultados`` and ``modelos`` under `folder`, with all that `compare` reads."""
+    """Write ``resultados`` and ``modelos`` under `folder`, with all that `compare` reads.
+
+    By default letters were drawn, for a network per repeat, and nobody knows the images' origin.
+    """
     random = np.random.default_rng(seed)
     place = folder / "resultados"
     train = random.integers(0, len(names), TRAIN)
     test = random.integers(0, len(names), TEST)
     parts = np.array_split(train, folds)
+    for _ in range(1, repeats):
+        parts += np.array_split(random.permutation(train), folds)
     made = MadeUp(names, folds={}, test={})
     for entry in entries:
         made.folds[entry.key] = [_predict(random, part, names, skill[entry.key]) for part in parts]
         made.test[entry.key] = _predict(random, test, names, skill[entry.key])
-        _write_model(place, entry, made, epochs, shape, random)
+        _write_folds(place / entry.key, made, folds, epochs, random)
+        _write_fit(place / entry.key, entry, epochs)
+        _write_test(place / entry.key, made, shape, random)
         (folder / "modelos").mkdir(exist_ok=True)
         (folder / f"modelos/{entry.key}.pth").write_bytes(entry.key.encode())
-    _write_data(place, names, name, shape, folds, train, test, random)
+    facts = {
+        "dataset": name, "folds": folds, "repeats": repeats,
+        "groups": None if groups is None else dict(groups),
+    }  # fmt: skip
+    _write_data(place, names, facts, shape, train, test, random)
+    if pretraining is None:
+        pretraining = GLYPHS | {"networks": repeats, "glyph_accuracy": GLYPH_ACCURACIES[:repeats]}
     files.write_json(place / "pretrain.json", dict(pretraining))
     files.write_json(place / "test_agreement.json", _agreement(entries, made))
     return made
 
 
 def with_accuracies(found: Comparison, *accuracies: Sequence[float]) -> Comparison:
-    """The same comparison, had the folds had other accuracies, one list per model."""
+    """The same comparison, had the folds had other accuracies: of each model, fold by fold.
+
+    They may be fewer than there are: the last folds of each repeat then go.
+    """
     models = [
         _with_accuracies(result, values)
         for result, values in zip(found.models, accuracies, strict=True)
@@ -112,7 +159,7 @@ def with_accuracies(found: Comparison, *accuracies: Sequence[float]) -> Comparis
 
 
 def _with_accuracies(result: Result, values: Sequence[float]) -> Result:
-    records = result.records[result.records["fold"] <= len(values)].copy()
+    records = result.records[result.records["fold"] <= len(values) // result.repeats].copy()
     records.loc[records["metric"] == "accuracy", "value"] = list(values)
     return replace(result, records=records)
 
@@ -145,32 +192,58 @@ def _scores(made: Predictions, classes: int) -> dict[str, float]:
     }
 
 
-def _write_model(
-    place: Path,
-    entry: Entry,
-    made: MadeUp,
-    epochs: int,
-    shape: tuple[int, int, int],
-    random: np.random.Generator,
+def _write_folds(
+    own: Path, made: MadeUp, folds: int, epochs: int, random: np.random.Generator
 ) -> None:
-    own, names, test = place / entry.key, made.names, made.test[entry.key]
     own.mkdir(parents=True, exist_ok=True)
     records, history = [], []
-    for fold, part in enumerate(made.folds[entry.key], start=1):
+    for place, part in enumerate(made.folds[own.name]):
+        which = (place // folds + 1, place % folds + 1)  # repeat and fold
         sizes = {"train_images": TRAIN - len(part.labels), "val_images": len(part.labels)}
-        scores = _scores(part, len(names))
-        records += [(entry.key, 1, fold, *one) for one in (scores | sizes).items()]
+        scores = _scores(part, len(made.names))
+        records += [(own.name, *which, *one) for one in (scores | sizes).items()]
         for epoch in range(1, epochs + 1):
-            loss = scores["log_loss"] * (1 + 2 * 0.5**epoch) + random.uniform(0, 0.01)
-            history.append((1, fold, epoch, 0.9 * loss, 0.8, loss, scores["accuracy"]))
+            # After four epochs it hardly falls any more.
+            loss = scores["log_loss"] * (1 + 2 * 0.3**epoch) + random.uniform(0, 0.01)
+            history.append((*which, epoch, 0.9 * loss, 0.8, loss, scores["accuracy"]))
     columns = ["model", "repeat", "fold", "metric", "value"]
     pd.DataFrame(records, columns=columns).to_csv(own / "scores.csv", index=False)
     columns = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
     pd.DataFrame(history, columns=["repeat", "fold", "epoch", *columns]).to_csv(
         own / "history.csv", index=False
     )
-    files.write_json(own / "fit.json", {"trained_parameters": 1000 * len(entry.key)})
 
+
+def _write_fit(own: Path, entry: Entry, epochs: int) -> None:
+    """As of a network that trains as a whole, or of a ResNet's last layer."""
+    trained = 1000 * len(entry.key)
+    parameters = 40 * trained if entry.pretrained else trained
+    training = {
+        "optimizer": "Adam",
+        "learning_rate": 0.01 if entry.pretrained else 0.001,
+        "weight_decay": 0.0,
+        "schedule": "one_cycle",
+        "batch_size": 64,
+        "epochs": epochs,
+        "trained": ["fc"] if entry.pretrained else [],
+        "frozen": BODY if entry.pretrained else [],
+        "knobs": KNOBS[entry.key],
+    }
+    # A multiplication and an addition per parameter; three times that to train it.
+    flops = {"answer": 2 * parameters, "training": 6 * trained * TRAIN * epochs}
+    files.write_json(
+        own / "fit.json",
+        {
+            "trained_parameters": trained, "parameters": parameters, "flops": flops,
+            "training": training,
+        },
+    )  # fmt: skip
+
+
+def _write_test(
+    own: Path, made: MadeUp, shape: tuple[int, int, int], random: np.random.Generator
+) -> None:
+    names, test = made.names, made.test[own.name]
     counts = metrics.confusion(test.labels, test.predicted, len(names))
     bins = confidence.reliability(test.log_probabilities, test.labels)
     rows = confidence.surest_errors(test.log_probabilities, test.labels, ERRORS)
@@ -180,6 +253,7 @@ def _write_model(
     bins.to_csv(own / "test_calibration.csv", index=False)
     scores = _scores(test, len(names)) | {
         "ece": confidence.expected_calibration_error(bins),
+        "ece_calibrated": confidence.calibrated_ece(test.log_probabilities),
         "top2": confidence.top_accuracy(test.log_probabilities, test.labels, 2),
     }
     files.write_json(own / "test_metrics.json", scores)
@@ -195,20 +269,18 @@ def _write_model(
 def _write_data(
     place: Path,
     names: tuple[str, ...],
-    name: str,
+    facts: Mapping,
     shape: tuple[int, int, int],
-    folds: int,
     train: np.ndarray,
     test: np.ndarray,
     random: np.random.Generator,
 ) -> None:
     counts = {
-        "dataset": name,
+        **facts,
         "names": list(names),
         "shape": list(shape),
         "train_images": len(train),
         "test_images": len(test),
-        "folds": folds,
         "train_images_per_class": np.bincount(train, minlength=len(names)).tolist(),
         "test_images_per_class": np.bincount(test, minlength=len(names)).tolist(),
     }
@@ -217,9 +289,11 @@ def _write_data(
     dataset.save(
         place / "muestra_datos.npz", Dataset(images(random, some, shape), some, names, None)
     )
-    letters = np.arange(100) % 3
+    # First the letters nearest to the digits, from 0 to 9.
+    nearest = tuple(letters[0] for letters, _ in NEAREST.values())
+    letters = np.arange(100) % len(nearest)
     drawn = images(random, letters, (1, 28, 28))
-    dataset.save(place / "muestra_letras.npz", Dataset(drawn, letters, ("a", "b", "c"), None))
+    dataset.save(place / "muestra_letras.npz", Dataset(drawn, letters, nearest, None))
 
 
 def _agreement(entries: Sequence[Entry], made: MadeUp) -> list[dict]:

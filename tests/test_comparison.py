@@ -31,7 +31,7 @@ def made(place):
 
 @pytest.fixture(scope="module")
 def found(place, made):
-    return comparison.read(place / "resultados", made_up.THREE)
+    return comparison.read(place / "resultados", made_up.THREE, rope=0.005)
 
 
 def test_the_scores_are_those_of_the_predictions(made, found):
@@ -68,7 +68,7 @@ def test_scores_come_by_repeat_then_fold_however_they_were_written(found):
 def test_class_names_stay_what_they_are(tmp_path):
     names = ("NA", "007", "1.0")
     made_up.write(tmp_path, names=names)
-    found = comparison.read(tmp_path / "resultados", made_up.TWO)
+    found = comparison.read(tmp_path / "resultados", made_up.TWO, rope=0.005)
     assert tuple(found.names) == names
     assert all(tuple(result.per_class["clase"]) == names for result in found.models)
 
@@ -108,7 +108,7 @@ def test_every_pair_is_tested_on_folds_and_images(made, found):
 
 
 def test_two_models_are_one_pair_without_correction(place, made):
-    found = comparison.read(place / "resultados", made_up.TWO)
+    found = comparison.read(place / "resultados", made_up.TWO, rope=0.005)
     (pair,) = found.pairs
     assert pair.p_value == pair.difference.p_value
     assert (found.baseline, found.challengers) == (found.models[0], (found.models[1],))
@@ -183,7 +183,7 @@ def test_records_that_do_not_belong_are_refused(tmp_path, change, told):
     made_up.write(tmp_path)
     edit(tmp_path / "resultados/simple_nn/scores.csv", change)
     with pytest.raises(Problem) as raised:
-        comparison.read(tmp_path / "resultados", made_up.TWO)
+        comparison.read(tmp_path / "resultados", made_up.TWO, rope=0.005)
     assert told in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -192,7 +192,7 @@ def test_counts_of_another_number_of_classes_are_refused(tmp_path):
     made_up.write(tmp_path)
     (tmp_path / "resultados/simple_nn/test_confusion.csv").write_text("1,0\n0,1\n")
     with pytest.raises(Problem, match="expected 5 x 5 counts, found shape"):
-        comparison.read(tmp_path / "resultados", made_up.TWO)
+        comparison.read(tmp_path / "resultados", made_up.TWO, rope=0.005)
 
 
 def test_a_pair_that_was_not_counted_is_told(found):

@@ -24,7 +24,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(place):
-    read = comparison.read(place / "resultados", made_up.THREE)
+    read = comparison.read(place / "resultados", made_up.THREE, rope=0.005)
     return made_up.with_accuracies(read, *ACCURACIES)
 
 
@@ -43,17 +43,28 @@ def test_the_metrics_and_the_details_have_holms(found):
     assert expected in [pair["p_value"] for pair in tables.details(found)["pairs"]]
 
 
+def told(value: float) -> str:
+    """As a cell of the report has it."""
+    return p_value(value).removeprefix("p = ")
+
+
 def test_the_report_says_so_and_does_not_contradict_itself(found):
-    written = report(found)
-    told = p_value(found.decisive.p_value)
-    assert "no se distinguen" in written and "IC 95 % sin corregir" in written
-    assert written.count(told.removeprefix("p = ")) >= 2  # in the sentence and among the pairs
-    assert p_value(found.decisive.difference.p_value) not in written
-    assert "compatible con cero" not in written
+    written, pair = report(found), found.decisive
+    (line,) = (line for line in written.splitlines() if line.startswith("| ResNet18 frente a Sim"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert told(pair.p_value) in cells and told(pair.difference.p_value) not in cells
+    assert cells[-1] == "no se puede decir"
+    assert "por ser 3 las comparaciones, con el método de Holm" in written
 
 
-def test_the_terminal_has_holms(place, found, monkeypatch, capsys):
+def test_the_stage_writes_holms(place, found, monkeypatch):
     monkeypatch.setattr(comparison, "read", lambda *_: found)
     monkeypatch.setitem(style.mpl.rcParams, "savefig.dpi", 30)
-    stage.compare(place / "resultados", place / "modelos", made_up.THREE)
-    assert tables.p_text(found.decisive.p_value) in capsys.readouterr().out
+    folder = place / "resultados"
+    stage.compare(stage.Params(rope=found.rope), folder, place / "modelos", made_up.THREE)
+    short = f'"p_value": {float(f"{found.decisive.p_value:.1e}")}'
+    for name, expected in {
+        "metrics.json": short, "detalle.json": short,
+        "informe.md": f"| {told(found.decisive.p_value)} |",
+    }.items():  # fmt: skip
+        assert expected in (folder / name).read_text(encoding="utf-8"), name

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -12,9 +13,26 @@ import pandas as pd
 from taller.models.catalogue import Entry
 from taller.program import files
 from taller.program.errors import Problem
-from taller.scores import results, statistics
+from taller.scores import premises, results, statistics
+from taller.scores.premises import Failure
 from taller.scores.results import Result
-from taller.scores.statistics import SIGNIFICANT, Disagreement, Estimate, PairedDifference
+from taller.scores.statistics import (
+    DECIDED,
+    SIGNIFICANT,
+    Disagreement,
+    Estimate,
+    PairedDifference,
+    Posterior,
+)
+
+
+class Verdict(StrEnum):
+    """What may be said of the second model of a pair against the first."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    EQUAL = "equal"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -32,6 +50,14 @@ class Pair:
         Of the test images.
     both, neither : int
         Test images that both models got right, and none.
+    posterior : Posterior
+        Of the validation accuracies: how probable it is that the second model is better or
+        worse by more than the rope.
+    settled_by : int or None
+        How many repeats in all would let the posterior decide: 0 where it does, None where
+        `statistics.repeats_to_settle` finds no number worth a thought.
+    test_difference : Estimate
+        Accuracy on the test images, second minus first.
     """
 
     first: Result
@@ -41,10 +67,22 @@ class Pair:
     disagreement: Disagreement
     both: int
     neither: int
+    posterior: Posterior
+    settled_by: int | None
+    test_difference: Estimate
 
     @property
     def significant(self) -> bool:
         return self.p_value < SIGNIFICANT
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of the second model against the first."""
+        if self.posterior.better > DECIDED:
+            return Verdict.BETTER
+        if self.posterior.worse > DECIDED:
+            return Verdict.WORSE
+        return Verdict.EQUAL if self.posterior.equal > DECIDED else Verdict.UNKNOWN
 
     def turned(self) -> "Pair":
         """The same pair, first minus second."""
@@ -56,6 +94,9 @@ class Pair:
             disagreement=self.disagreement.turned(),
             both=self.both,
             neither=self.neither,
+            posterior=self.posterior.turned(),
+            settled_by=self.settled_by,
+            test_difference=self.test_difference.turned(),
         )
 
 
@@ -74,12 +115,15 @@ class Comparison:
     agreement : list of dict
         For each pair of models, ``first``, ``second`` (keys) and the test images that ``both``
         got right, ``only_first``, ``only_second`` and ``neither``.
+    rope : float
+        Differences of accuracy of at most this, a fraction, are practically none.
     """
 
     models: tuple[Result, ...]
     data: dict
     pretraining: dict
     agreement: list[dict]
+    rope: float
 
     @property
     def baseline(self) -> Result:
@@ -90,6 +134,15 @@ class Comparison:
         return self.models[1:]
 
     @property
+    def scratch(self) -> tuple[Result, ...]:
+        """Those that start from nothing."""
+        return tuple(result for result in self.models if not result.entry.pretrained)
+
+    @property
+    def pretrained(self) -> tuple[Result, ...]:
+        return tuple(result for result in self.models if result.entry.pretrained)
+
+    @property
     def names(self) -> list[str]:
         """Of the classes."""
         return self.data["names"]
@@ -98,27 +151,15 @@ class Comparison:
     def pairs(self) -> tuple[Pair, ...]:
         """Every two models, in the catalogue's order, second minus first."""
         couples = list(combinations(self.models, 2))
-        differences = [_difference(first, second) for first, second in couples]
+        differences = [
+            statistics.corrected_paired_t(*_on_folds(*couple), *couple[0].fold_sizes)
+            for couple in couples
+        ]
         corrected = statistics.holm([difference.p_value for difference in differences])
-        found = []
-        for (first, second), difference, p_value in zip(
-            couples, differences, corrected, strict=True
-        ):
-            counts = self._counts(first, second)
-            found.append(
-                Pair(
-                    first=first,
-                    second=second,
-                    difference=difference,
-                    p_value=float(p_value),
-                    disagreement=statistics.exact_mcnemar(
-                        counts["only_first"], counts["only_second"]
-                    ),
-                    both=counts["both"],
-                    neither=counts["neither"],
-                )
-            )
-        return tuple(found)
+        return tuple(
+            self._pair(*couple, difference, float(p_value))
+            for couple, difference, p_value in zip(couples, differences, corrected, strict=True)
+        )
 
     @cached_property
     def ranking(self) -> tuple[Result, ...]:
@@ -139,12 +180,65 @@ class Comparison:
     def runner_up(self) -> Result:
         return self.ranking[1]
 
+    @property
+    def best_scratch(self) -> Result | None:
+        """The first by ranking of those that start from nothing; None where none does."""
+        return next((result for result in self.ranking if not result.entry.pretrained), None)
+
     @cached_property
     def decisive(self) -> Pair:
         """The runner-up and the winner: the difference is winner minus runner-up."""
-        best = {self.winner, self.runner_up}
-        (pair,) = (pair for pair in self.pairs if {pair.first, pair.second} == best)
-        return pair if pair.second is self.winner else pair.turned()
+        return self.pair(self.runner_up.entry.key, self.winner.entry.key)
+
+    @cached_property
+    def premises(self) -> tuple[Failure, ...]:
+        """What does not hold of what every conclusion takes for granted; best empty."""
+        return premises.failures(self.models, self.pretraining, self.rope)
+
+    def pair(self, first_key: str, second_key: str) -> Pair:
+        """Two models by their keys, second minus first, turned where `pairs` has it so.
+
+        Raises
+        ------
+        KeyError
+            Where they are not two of the models.
+        """
+        for pair in self.pairs:
+            keys = (pair.first.entry.key, pair.second.entry.key)
+            if keys == (first_key, second_key):
+                return pair
+            if keys == (second_key, first_key):
+                return pair.turned()
+        raise KeyError((first_key, second_key))
+
+    def training_flops(self, result: Result) -> int:
+        """Floating-point operations that made a model: its own fit, and one pretraining.
+
+        Of pretraining what was done here is counted; what others spent on weights that were
+        downloaded, nobody tells.
+        """
+        before = self.pretraining.get("flops", 0) if result.entry.pretrained else 0
+        return result.training_flops + before
+
+    def _pair(
+        self, first: Result, second: Result, difference: PairedDifference, p_value: float
+    ) -> Pair:
+        counts = self._counts(first, second)
+        both, neither = counts["both"], counts["neither"]
+        only = counts["only_first"], counts["only_second"]
+        folds = (*_on_folds(first, second), *first.fold_sizes, self.rope)
+        return Pair(
+            first=first,
+            second=second,
+            difference=difference,
+            p_value=p_value,
+            disagreement=statistics.exact_mcnemar(*only),
+            both=both,
+            neither=neither,
+            posterior=statistics.bayesian_correlated_t(*folds),
+            settled_by=statistics.repeats_to_settle(*folds, repeats=first.repeats),
+            test_difference=statistics.paired_proportions(both, *only, neither),
+        )
 
     def _counts(self, first: Result, second: Result) -> dict:
         wanted = (first.entry.key, second.entry.key)
@@ -155,8 +249,13 @@ class Comparison:
         return found[0]
 
 
-def read(folder: Path, entries: Sequence[Entry]) -> Comparison:
+def read(folder: Path, entries: Sequence[Entry], rope: float) -> Comparison:
     """Read what the stages before `compare` wrote of the models `entries`, two or more.
+
+    Parameters
+    ----------
+    rope : float
+        Differences of accuracy of at most this, a fraction, are practically none.
 
     Raises
     ------
@@ -176,6 +275,7 @@ def read(folder: Path, entries: Sequence[Entry]) -> Comparison:
         data=data,
         pretraining=files.read_json(folder / "pretrain.json"),
         agreement=files.read_json(folder / "test_agreement.json"),
+        rope=rope,
     )
 
 
@@ -209,6 +309,5 @@ def calibration(result: Result) -> pd.DataFrame:
     )
 
 
-def _difference(first: Result, second: Result) -> PairedDifference:
-    scores = first.scores("accuracy"), second.scores("accuracy")
-    return statistics.corrected_paired_t(*scores, *first.fold_sizes)
+def _on_folds(first: Result, second: Result) -> tuple[np.ndarray, np.ndarray]:
+    return first.scores("accuracy"), second.scores("accuracy")

@@ -44,9 +44,8 @@ def reliability(
     C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On Calibration of Modern Neural Networks",
     ICML 2017 (PMLR 70, 1321-1330), section 2: the bins, acc(B) and conf(B).
     """
-    sure = np.exp(log_probabilities.max(axis=1).astype(np.float64))
     edges = np.linspace(0, 1, bins + 1)
-    place = np.searchsorted(edges[1:-1], sure)
+    sure, place = _binned(log_probabilities, edges)
     images = np.bincount(place, minlength=bins)
     filled = images > 0
     rows = pd.DataFrame(
@@ -80,6 +79,42 @@ def expected_calibration_error(rows: pd.DataFrame) -> float:
     return float(gaps.sum() / rows["images"].sum())
 
 
+def calibrated_ece(
+    log_probabilities: np.ndarray, *, bins: int = BINS, runs: int = 1000, seed: int = 0
+) -> dict[str, float]:
+    """What a perfectly calibrated model, exactly as sure of these images, would show by chance.
+
+    The expected calibration error is a mean of absolute values, and never 0 on finitely many
+    images, however honest the model. Each run draws for every image whether the answer is right,
+    with the model's own confidence as the probability, and measures the error in the same bins.
+
+    Parameters
+    ----------
+    log_probabilities : ndarray of float, shape (n, classes)
+    runs, seed : int
+        How many models are simulated, and from which seed.
+
+    Returns
+    -------
+    dict of float
+        ``mean`` and ``high`` (the 95th percentile) of the runs, fractions: an error above
+        ``high`` is more than chance.
+
+    References
+    ----------
+    J. Bröcker and L. A. Smith, "Increasing the Reliability of Reliability Diagrams", Weather
+    and Forecasting 22 (2007), 651-661, resample in this way under perfect reliability.
+    """
+    sure, place = _binned(log_probabilities, np.linspace(0, 1, bins + 1))
+    expected = np.bincount(place, sure, minlength=bins)
+    random = np.random.default_rng(seed)
+    errors = np.empty(runs)
+    for run in range(runs):
+        hits = np.bincount(place[random.random(len(sure)) < sure], minlength=bins)
+        errors[run] = np.abs(hits - expected).sum() / len(sure)
+    return {"mean": float(errors.mean()), "high": float(np.quantile(errors, 0.95))}
+
+
 def surest_errors(log_probabilities: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
     """Find the wrong answers given with the most confidence.
 
@@ -91,3 +126,9 @@ def surest_errors(log_probabilities: np.ndarray, labels: np.ndarray, count: int)
     wrong = np.flatnonzero(log_probabilities.argmax(axis=1) != labels)
     order = np.argsort(-log_probabilities[wrong].max(axis=1), kind="stable")
     return wrong[order[:count]]
+
+
+def _binned(log_probabilities: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The confidence of each image, and the bin ``(low, high]`` that it falls into."""
+    sure = np.exp(log_probabilities.max(axis=1).astype(np.float64))
+    return sure, np.searchsorted(edges[1:-1], sure)

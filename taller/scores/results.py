@@ -36,9 +36,19 @@ class Result:
         ``f1`` (fractions) and ``support`` (images).
     calibration : DataFrame
         Of the test images, as `confidence.reliability` returns.
-    test : dict of float
-        Metrics on the test images.
-    trained_parameters : int
+    test : dict
+        Metrics on the test images, floats; and ``ece_calibrated``, as
+        `confidence.calibrated_ece` returns.
+    trained_parameters, parameters : int
+        How many numbers the optimizer could change, and how many the network has.
+    answer_flops : int
+        Floating-point operations of one image through the whole network.
+    training_flops : int
+        Of the fit on all images, without the pretraining that it may have started from.
+    training : dict
+        How it was trained: ``optimizer``, ``learning_rate``, ``weight_decay``, ``schedule``,
+        ``batch_size``, ``epochs``; the names of the parts that were ``trained`` and ``frozen``
+        (none where a network trains as a whole); and ``knobs``, what is particular to it.
     """
 
     entry: Entry
@@ -47,8 +57,12 @@ class Result:
     confusion: np.ndarray
     per_class: pd.DataFrame
     calibration: pd.DataFrame
-    test: dict[str, float]
+    test: dict
     trained_parameters: int
+    parameters: int
+    answer_flops: int
+    training_flops: int
+    training: dict
 
     def scores(self, metric: str) -> np.ndarray:
         """A metric's value on every fold, by repeat, then fold: float64, shape (repeats x K,)."""
@@ -59,6 +73,11 @@ class Result:
         """Repeat and fold of each of the scores."""
         rows = self._of("accuracy")
         return list(zip(rows["repeat"].tolist(), rows["fold"].tolist(), strict=True))
+
+    @property
+    def repeats(self) -> int:
+        """How many times the images were split into folds."""
+        return len({repeat for repeat, _ in self.folds})
 
     @property
     def fold_sizes(self) -> tuple[float, float]:
@@ -85,6 +104,7 @@ def read(folder: Path, entry: Entry, names: list[str]) -> Result:
         this data set should have.
     """
     place = folder / entry.key
+    fit = files.read_json(place / "fit.json")
     return Result(
         entry=entry,
         records=_records(place / "scores.csv", entry.key),
@@ -96,7 +116,11 @@ def read(folder: Path, entry: Entry, names: list[str]) -> Result:
         ),
         calibration=pd.read_csv(place / "test_calibration.csv"),
         test=files.read_json(place / "test_metrics.json"),
-        trained_parameters=files.read_json(place / "fit.json")["trained_parameters"],
+        trained_parameters=fit["trained_parameters"],
+        parameters=fit["parameters"],
+        answer_flops=fit["flops"]["answer"],
+        training_flops=fit["flops"]["training"],
+        training=fit["training"],
     )
 
 
