@@ -1,5 +1,6 @@
 """The pictures together: in which language, of how many models, classes and channels."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,24 +8,12 @@ from pathlib import Path
 
 import made_up
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
-from said import shown
+from said import shown, texts
 
-from taller.data import dataset
-from taller.report import plot_rows
-from taller.report.figures import (
-    confusion_matrices,
-    example,
-    folds,
-    glyph_sheet,
-    loss_curves,
-    reliability,
-    surest_errors,
-)
-from taller.scores import comparison, results
-from taller.scores.statistics import Estimate
+from taller.report import pictures
+from taller.scores import comparison
 
 ROOT = Path(__file__).parents[1]
 ENGLISH = re.compile(
@@ -36,6 +25,7 @@ CASES = {
     "two": {},
     "three": {"entries": made_up.THREE, "folds": 2},
     "digits": {"names": made_up.DIGITS, "shape": (1, 28, 28)},
+    "repeats": {"entries": made_up.THREE, "names": made_up.DIGITS, "folds": 5, "repeats": 5},
     "twelve": {"entries": made_up.THREE, "names": made_up.MONTHS, "shape": (1, 28, 28)},
 }
 
@@ -49,39 +39,11 @@ def drawn(tmp_path_factory) -> dict[str, dict]:
 def draw(place: Path, case: dict) -> dict:
     made_up.write(place, **case)
     folder = place / "resultados"
-    found = comparison.read(folder, case.get("entries", made_up.TWO))
-    models = {result.entry: result for result in found.models}
-    sample = dataset.load(folder / "muestra_datos.npz")
-    pictures = {
-        "example": example.draw(sample.images[0], "una etiqueta"),
-        "curva_loss": loss_curves.draw(
-            {entry: plot_rows.loss_curves(result) for entry, result in models.items()}
-        ),
-        "folds": folds.draw(
-            {
-                entry: pd.Series(result.scores("accuracy"), plot_rows.fold_names(result))
-                for entry, result in models.items()
-            },
-            dict.fromkeys(models, Estimate(0.8, 0.7, 0.85)),
-        ),
-        "confusion_matrix": confusion_matrices.draw(
-            {entry: result.confusion for entry, result in models.items()}, found.names
-        ),
-        "calibracion": reliability.draw(
-            {entry: comparison.calibration(result) for entry, result in models.items()},
-            dict.fromkeys(models, 0.0123),
-        ),
-        "errores": surest_errors.draw(
-            {entry: results.surest_errors(folder, entry) for entry in models},
-            found.names,
-        ),
-        "glifos": glyph_sheet.draw(
-            dataset.load(folder / "muestra_letras.npz"), sample, "Imágenes de Frutas"
-        ),
-    }
-    for figure in pictures.values():
+    found = comparison.read(folder, case.get("entries", made_up.TWO), rope=0.005)
+    drawn = pictures.figures(found, folder)
+    for figure in drawn.values():
         figure.draw_without_rendering()
-    return pictures
+    return drawn
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -90,7 +52,9 @@ def test_pictures_speak_spanish(drawn, case):
         said = shown(figure)
         assert said, name
         assert not [text for text in said if ENGLISH.search(text)], name
-        assert not [text for text in said if re.search(r"\d\.\d|\d-|10\^", text)], name
+        # A fold of several repeats has both numbers: 2.1.
+        numbers = [text for text in said if not re.fullmatch(r"Pliegue \d+\.\d+", text)]
+        assert not [text for text in numbers if re.search(r"\d\.\d|\d-|10\^", text)], name
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -103,7 +67,7 @@ def test_no_title_is_cut_off_or_lies_upon_another(drawn, case):
             for label in (axes.title, axes.xaxis.label, axes.yaxis.label)
             if label.get_text()
         ]
-        above = [figure._suptitle] if figure._suptitle else []
+        above = list(figure.texts)  # the title of all, and what stands between panels
         for legend in figure.legends:
             box = legend.get_window_extent()
             assert box.x0 >= 0 and box.x1 <= width, name
@@ -119,10 +83,10 @@ def test_no_title_is_cut_off_or_lies_upon_another(drawn, case):
     [
         ("curva_loss", {"0,5", "Época", "entrenamiento", "validación"}),
         ("folds", {"Pliegue 1", "Media e IC 95 %"}),
-        ("calibracion", {"SimpleNN: ECE = 1,23\u00a0%", "Confianza (%)", "calibración perfecta"}),
+        ("calibracion", {"Confianza (%)", "calibración perfecta"}),
+        ("coste", {"Operaciones por respuesta (coma flotante, escala log.)", "solo su ajuste"}),
         ("confusion_matrix", {"Etiqueta real", "Predicción", *made_up.FRUIT}),
         ("glifos", {"Letras dibujadas", "Imágenes de Frutas"}),
-        ("example", {"Etiqueta: una etiqueta"}),
     ],
 )
 def test_pictures_say_what_they_should(drawn, name, expected):
@@ -130,10 +94,61 @@ def test_pictures_say_what_they_should(drawn, name, expected):
 
 
 @pytest.mark.parametrize("case", ["three", "twelve"])
-@pytest.mark.parametrize("name", ["curva_loss", "folds", "confusion_matrix", "calibracion"])
+@pytest.mark.parametrize(
+    "name", ["curva_loss", "folds", "confusion_matrix", "calibracion", "errores"]
+)
 def test_every_model_is_named(drawn, case, name):
     said = {line for text in shown(drawn[case][name]) for line in text.split("\n")}
     assert {entry.name for entry in made_up.THREE} <= said
+
+
+def test_the_pictures_show_what_the_stages_left(tmp_path):
+    """Read again from the files, without the project's reader."""
+    made_up.write(tmp_path, made_up.THREE, repeats=2)
+    folder = tmp_path / "resultados"
+    drawn = pictures.figures(comparison.read(folder, made_up.THREE, rope=0.005), folder)
+
+    def told(path):
+        return json.loads((folder / path).read_text(encoding="utf-8"))
+
+    pretraining = told("pretrain.json")
+    for axes, entry in zip(drawn["calibracion"].axes, made_up.THREE, strict=False):
+        test = told(f"{entry.key}/test_metrics.json")
+        ece, chance = (
+            f"{100 * share:.2f}".replace(".", ",")
+            for share in (test["ece"], test["ece_calibrated"]["high"])
+        )
+        assert axes.get_title() == f"{entry.name}\nECE {ece} puntos\n(calibrado: hasta {chance})"
+    training, answer = drawn["coste"].axes
+    for entry, total, once in zip(
+        made_up.THREE, training.containers, answer.containers, strict=True
+    ):
+        flops = told(f"{entry.key}/fit.json")["flops"]
+        before = pretraining["flops"] if entry.pretrained else 0
+        assert total.lines[0].get_xdata()[0] == flops["training"] + before
+        assert once.lines[0].get_xdata()[0] == flops["answer"]
+    with np.load(folder / "muestra_letras.npz") as letters:
+        shown_letters = letters["names"][letters["labels"]]
+    twins = "".join(t["letters"] for t in pretraining["twins"] if t["correlation"] > 0.94)
+    assert 0 < len(drawn["glifos"].axes[0].patches) < len(shown_letters)
+    assert len(drawn["glifos"].axes[0].patches) == sum(name in twins for name in shown_letters)
+    with np.load(folder / "muestra_datos.npz") as sample:
+        label = sample["names"][sample["labels"][0]]
+    assert f"Etiqueta: {label}" in texts(drawn["ejemplo_frutas"])
+
+
+@pytest.mark.parametrize("source", ["none", "imagenet"])
+def test_without_letters_there_are_no_twins_and_of_downloaded_weights_no_cost(tmp_path, source):
+    made_up.write(tmp_path, pretraining={"requested": source, "source": source, "networks": 1})
+    folder = tmp_path / "resultados"
+    drawn = pictures.figures(comparison.read(folder, made_up.TWO, rope=0.005), folder)
+    assert not drawn["glifos"].axes[0].patches
+    assert not drawn["glifos"].legends
+    marks = [bars.lines[0] for bars in drawn["coste"].axes[0].containers]
+    assert [mark.get_markerfacecolor() for mark in marks] == [
+        made_up.TWO[0].color, "white" if source == "imagenet" else made_up.TWO[1].color
+    ]  # fmt: skip
+    assert ("no se sabe" in " ".join(texts(drawn["coste"]))) == (source == "imagenet")
 
 
 def test_the_models_differ_in_colour_and_in_marker(drawn):

@@ -1,14 +1,17 @@
 """The pages of `dvc plots show` and `dvc plots diff`, opened in a real browser without network."""
 
+import csv
 import html
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 from dvc_render.base import Renderer
 from dvc_render.vega_templates import Template
@@ -27,7 +30,7 @@ OFFLINE = (
 PROBE = """
 <script>
   addEventListener("load", () => setTimeout(() => {
-    const seen = { plots: {}, pictures: {} };
+    const seen = { plots: {}, pictures: {}, words: document.body.innerText };
     for (const div of document.querySelectorAll("main > div[id]")) {
       const svg = div.querySelector("svg");
       if (!div.querySelector("img")) seen.plots[div.id] = {
@@ -39,6 +42,9 @@ PROBE = """
         })).size,
         colours: [...new Set([...div.querySelectorAll(".role-mark.mark-line path")]
           .map((line) => line.getAttribute("stroke")))],
+        heights: [...new Set([...div.querySelectorAll(".role-mark.mark-line path")]
+          .map((line) => line.getBoundingClientRect())
+          .map((box) => Math.round(box.y + box.height / 2)))],
         overflows: div.scrollWidth > div.clientWidth,
         svg: svg ? svg.outerHTML : "",
       };
@@ -62,6 +68,14 @@ def browser():
     return found
 
 
+# A Spanish reader reads names of models and files, and the field's words where they are glossed.
+ENGLISH = re.compile(
+    r"\b(workspace|folds?|epochs?|loss|train(ing)?|validation|images?|precision|true|test|"
+    r"predict(ed|ion)|counts?|mean|models?|glyphs|none|revision|figures?|save|click)\b"
+    r"|(?<!\()\b(accuracy|recall)\b",
+    re.IGNORECASE,
+)
+FOLDS, REPEATS = 5, 3  # in one of the revisions
 REVISIONS = ["main", "dos-capas", "sin-preentrenar", "todas-las-capas"]
 COMMANDS = [["show"], ["diff", *REVISIONS]]
 
@@ -81,7 +95,10 @@ def repo(tmp_path_factory):
             git(copy, "switch", "--quiet", "--create", revision)
             for path in copy.glob("resultados/plots/*.json"):
                 rows = json.loads(path.read_text(encoding="utf-8"))
-                path.write_text(json.dumps([other(row) for row in rows]), encoding="utf-8")
+                rows = [other(row) for row in rows]
+                if path.stem == "folds" and revision == REVISIONS[-1]:
+                    rows = repeated(rows)
+                path.write_text(json.dumps(rows), encoding="utf-8")
         git(copy, "add", "--all")
         author = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
         git(copy, *author, "commit", "--quiet", "-m", revision)
@@ -91,6 +108,16 @@ def repo(tmp_path_factory):
 
 def other(row):
     return {key: value * 0.99 if isinstance(value, float) else value for key, value in row.items()}
+
+
+def repeated(rows):
+    """The folds of several repeats, as `plot_rows.folds` names them."""
+    return [
+        {"modelo": model, "fold": f"{repeat}.{fold}", "accuracy": 0.97 + 0.001 * fold}
+        for model in dict.fromkeys(row["modelo"] for row in rows)
+        for repeat in range(1, REPEATS + 1)
+        for fold in range(1, FOLDS + 1)
+    ]
 
 
 def run(cwd, *command):
@@ -139,6 +166,37 @@ def look(browser, page, profile):
     return json.loads(html.unescape(report.partition("</pre>")[0])), console
 
 
+def spanish(revision):
+    return "carpeta actual" if revision == "workspace" else revision
+
+
+def speaks(texts, plot):
+    """Of what a plot says, all that is English or has a decimal point."""
+    names = {row.get("fold") for row in plot["content"]["data"]["values"]} | {*plot["revisions"]}
+    return [
+        text
+        for text in texts
+        if text not in names and (ENGLISH.search(text) or re.search(r"\d\.\d", text))
+    ]
+
+
+def test_the_table_has_the_numbers_of_the_file_in_spanish(repo, browser, tmp_path):
+    dvc(repo, "plots", "show", "--out", str(tmp_path / "out"))
+    seen, _ = look(browser, tmp_path / "out/index.html", tmp_path / "profile")
+    texts = seen["plots"]["tabla"]["texts"]
+    with (repo / "resultados/comparacion_metrics.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        for column in ("Accuracy", "Precision", "Recall", "F1", "Accuracy (prueba)"):
+            assert f"{100 * float(row[column]):.2f}\u00a0%".replace(".", ",") in texts, column
+        assert f"{100 * float(row['ECE (prueba)']):.2f}".replace(".", ",") in texts
+        assert row["Log loss"].replace(".", ",") in texts
+        trained = int(row["Parámetros entrenados"])
+        wanted = f"{trained:,}".replace(",", "\u00a0") if trained >= 10_000 else str(trained)
+        assert wanted in texts
+    assert {"Exhaustividad", "(recall)", "Exactitud", "(accuracy)", "ninguno"} <= {*texts}
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_plots_load(repo, command):
     plots = json.loads(dvc(repo, "plots", *command, "--json"))
@@ -163,6 +221,11 @@ def test_page_draws_offline(repo, browser, command, tmp_path):
         if name == "confusion":
             rows = len(plot["content"]["data"]["values"])
             assert drawn["cells"] == rows, "counts drawn over each other"
+        if name == "folds":
+            lines = sorted(drawn["heights"])
+            values = plot["content"]["data"]["values"]
+            assert len(lines) == len({(row["fold"], row["rev"]) for row in values})
+            assert min(np.diff(lines)) >= 10, "folds over each other"
         if name in ("perdida", "folds"):
             assert len(drawn["colours"]) == len(plot["revisions"]), f"{name}: shared colours"
         assert "NaN" not in drawn["svg"], name
@@ -171,8 +234,13 @@ def test_page_draws_offline(repo, browser, command, tmp_path):
         assert unreadable == [], name
         if len(plot["revisions"]) > 1:
             text = " ".join(drawn["texts"])
-            assert all(revision in text for revision in plot["revisions"]), name
+            assert all(spanish(revision) in text for revision in plot["revisions"]), name
+        assert speaks(drawn["texts"], plot) == [], name
+    assert not ENGLISH.search(re.sub(r"\S+/\S+", "", seen["words"])), seen["words"]
     assert len(seen["pictures"]) == len(pictures) > 0
+    assert {"estudio", "coste"} < {
+        Path(picture).stem.split("_")[-1] for picture in seen["pictures"]
+    }
     assert not {"curva_loss", "folds", "confusion_matrix"} & {
         Path(picture["filename"]).stem for picture in pictures if "filename" in picture
     }, "a picture of what is drawn above already"

@@ -34,14 +34,14 @@ def test_the_table_begins_with_the_workshops_columns_and_reads_well(fruit):
 
 def test_metrics_are_few_and_have_names_that_fit_a_terminal(fruit, mnist):
     found = leaves(tables.metrics(fruit))
-    assert len(found) <= 15
+    assert len(found) == 15
     assert max(map(len, found)) <= 28
     assert set(leaves(tables.metrics(mnist))) == {
         *(f"{key}.cv.accuracy.{part}" for key in ("simple_nn", "resnet18")
           for part in ("mean", "std")),
         "simple_nn.test.accuracy", "resnet18.test.accuracy",
         *(f"comparison.{part}" for part in
-          ("winner", "difference", "ci_low", "ci_high", "p_value")),
+          ("winner", "difference", "ci_low", "ci_high", "p_value", "probability")),
     }  # fmt: skip
 
 
@@ -50,6 +50,7 @@ def test_metrics_are_those_of_winner_against_runner_up(fruit):
     assert found["comparison"]["winner"] == "cnn"
     assert found["comparison"]["difference"] == round(float(np.subtract(HIGH, MIDDLE).mean()), 4)
     assert 0 < found["comparison"]["ci_low"] < found["comparison"]["ci_high"]
+    assert found["comparison"]["probability"] > 0.99
     assert found["cnn"]["cv"]["accuracy"] == {
         "mean": round(float(np.mean(HIGH)), 4),
         "std": round(float(np.std(HIGH, ddof=1)), 4),
@@ -72,17 +73,54 @@ def test_the_details_have_all_that_is_no_metric(fruit):
         assert {key: pair[key] for key in row} == row
         assert pair["p_value"] >= pair["p_value_uncorrected"]
         assert pair["both"] + pair["only_first"] + pair["only_second"] + pair["neither"] == 400
-    assert found["pretraining"] == {
-        "requested": "glyphs", "source": "glyphs", "images": 60_000, "glyph_accuracy": 0.7,
-    }  # fmt: skip
+    known = {key: value for key, value in made_up.GLYPHS.items() if key != "sha256"}
+    assert found["pretraining"] == known
 
 
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [(0.0321, "p = 0.0321"), (1e-4, "p = 0.0001"), (9e-5, "p < 0.0001"), (0, "p < 0.0001")],
-)
-def test_no_p_value_reads_as_zero(value, told):
-    assert tables.p_text(value) == told
+def test_a_pair_has_its_verdict_and_the_test_images_difference(fruit):
+    found = made_up.with_accuracies(fruit, LOW, MIDDLE, HIGH)
+    for told, pair in zip(tables.details(found)["pairs"], found.pairs, strict=True):
+        assert told["verdict"] == "better"  # in the order of the catalogue each is
+        chances = told["posterior"]
+        assert list(chances) == ["worse", "equal", "better"]
+        assert sum(chances.values()) == pytest.approx(1, abs=2e-4)
+        assert 0.95 < chances["better"] == pytest.approx(pair.posterior.better, abs=5e-5)
+        on_test = told["test_difference"]
+        right = {
+            key: (told["both"] + told[only]) / 400
+            for key, only in (("first", "only_first"), ("second", "only_second"))
+        }
+        assert on_test["value"] == pytest.approx(right["second"] - right["first"], abs=5e-5)
+        assert on_test["ci_low"] < on_test["value"] < on_test["ci_high"]
+        assert on_test["ci_low"] == pytest.approx(pair.test_difference.low, abs=5e-5)
+
+
+def test_costs_are_told_with_pretraining(fruit):
+    table, models = tables.comparison_table(fruit), tables.details(fruit)["models"]
+    columns = ["Parámetros ejecutados", "Operaciones por respuesta", "Operaciones de entrenamiento"]
+    assert list(table)[-3:] == columns
+    for result, (_, row) in zip(fruit.models, table.iterrows(), strict=True):
+        before = made_up.GLYPHS["flops"] if result.entry.pretrained else 0
+        expected = [result.parameters, result.answer_flops, result.training_flops + before]
+        assert row[columns].tolist() == expected
+        own = models[result.entry.key]
+        assert [own["parameters"], own["flops"]["answer"], own["flops"]["training"]] == expected
+
+
+def test_what_the_verdicts_rest_on_is_told(fruit):
+    found = tables.details(fruit)
+    assert (found["rope"], found["premises"]) == (0.005, [])
+    assert found["fold_images"] == {"train": 450, "val": 150}  # four folds of 600
+    failed = replace(fruit, pretraining=fruit.pretraining | {"glyph_accuracy": [0.0025]})
+    assert tables.details(failed)["premises"] == ["pretraining"]
+
+
+def test_a_single_fold_has_no_spread(fruit):
+    found = made_up.with_accuracies(fruit, LOW[:1], MIDDLE[:1], HIGH[:1])
+    json.dumps([tables.details(found), tables.metrics(found)], allow_nan=False)
+    assert tables.metrics(found)["cnn"]["cv"]["accuracy"] == {"mean": 0.98, "std": None}
+    row = tables.comparison_table(found).to_csv(index=False, float_format="%.4f").split("\n")[1]
+    assert "nan" not in row.lower()
 
 
 def test_plot_rows_say_what_the_results_say(fruit, tmp_path):

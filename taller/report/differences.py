@@ -1,154 +1,181 @@
-"""The report's sentences on who is better, by how much, and how surely."""
+"""How sure the answer is: folds, intervals, tests, and every two models against each other."""
 
-import numpy as np
+from taller.report import steps
+from taller.report.answer import settling
+from taller.report.spanish import certainty, count, listed, number, p_value, percent, plain, points
+from taller.report.words import words
+from taller.scores.comparison import Comparison, Pair, Verdict
 
-from taller.report.reflections import Outcome, outcome
-from taller.report.spanish import count, listed, number, p_value, percent
-from taller.scores.comparison import Comparison, Pair
-from taller.scores.results import Result
-from taller.scores.statistics import SIGNIFICANT
-
-
-def verdict(found: Comparison) -> str:
-    """The answer in one sentence."""
-    better, worse = found.winner.entry.short, found.runner_up.entry.short
-    many = len(found.models) > 2
-    if outcome(found) is Outcome.TIE:
-        first = "las dos redes de mejor accuracy, " if many else ""
-        ending = "," if many else ""
-        return f"Con estos datos, {first}{listed([worse, better])}{ending} no se distinguen."
-    points = number(100 * found.decisive.difference.mean, 2)
-    second = ", la segunda," if many else ""
-    return f"{better} supera a {worse}{second} en {points} puntos porcentuales de accuracy."
+CONCLUSIONS = {
+    Verdict.BETTER: "mejor",
+    Verdict.WORSE: "peor",
+    Verdict.EQUAL: "prácticamente iguales",
+    Verdict.UNKNOWN: "no se puede decir",
+}
 
 
-def fold_test(found: Comparison) -> str:
-    """What the folds say of the winner and the runner-up."""
-    better, worse, pair = found.winner.entry.short, found.runner_up.entry.short, found.decisive
-    low, high = (number(100 * end, 2) for end in (pair.difference.low, pair.difference.high))
-    holm, alone, consistent = "", "", "es compatible con cero"
-    if len(found.pairs) > 1:
-        holm = f", y corrección de Holm entre las {len(found.pairs)} parejas"
-        # The interval is of this pair alone, and may leave out zero where Holm's p does not.
-        alone, consistent = " sin corregir", "no basta para separarlos"
-    numbers = (
-        f"IC 95 %{alone} de {low} a {high}; prueba t corregida de Nadeau y Bengio{holm}, "
-        f"{p_value(pair.p_value)}"
-    )
-    points = number(100 * pair.difference.mean, 2)
-    if outcome(found) is Outcome.TIE:
-        favour = "" if points == number(0, 2) else f" a favor de {better}"
-        return (
-            f"**{listed([worse, better])} no se distinguen.** La diferencia media en validación "
-            f"cruzada, {points} puntos de accuracy{favour}, {consistent} ({numbers})."
-        )
+def folds(found: Comparison) -> str:
+    """How often each model was trained, on which images, and on whose it was measured."""
+    many, repeats = found.data["folds"], found.data["repeats"]
+    again = ""
+    if repeats > 1:
+        others = ["otros pliegues", "otras semillas"]
+        others += ["otra red preentrenada"] * (_networks(found) > 1)
+        again = f" Hay {repeats} repeticiones, cada una con {listed(others)}."
     return (
-        f"**{better} supera a {worse}.** En validación cruzada, su accuracy es {points} puntos "
-        f"mayor ({numbers})."
+        f"Cada modelo se entrena {many} veces, cada vez sin uno de {many} pliegues estratificados, "
+        "y se mide en el que no vio. Los pliegues son los mismos para todos: la comparación es "
+        f"pareada.{again} {_groups(found)}"
     )
 
 
-def image_test(found: Comparison) -> str:
-    """What the test images say of the same two."""
-    pair = found.decisive
-    if found.models.index(pair.first) > found.models.index(pair.second):
-        pair = pair.turned()
-    first, second = pair.first.entry.short, pair.second.entry.short
-    only_first, only_second = pair.disagreement.only_first, pair.disagreement.only_second
-    numbers = (
-        f"de ellas, {second} acierta {count(only_second)} que {first} falla, y {first} "
-        f"{count(only_first)} que {second} falla (prueba exacta de McNemar, "
-        f"{p_value(pair.disagreement.p_value)}); ambos fallan {count(pair.neither)}."
+def covered(found: Comparison) -> str:
+    """What the intervals take into account, and what they leave out."""
+    groups = found.data["groups"]
+    together = groups is not None and groups["kept_together"]
+    whose = f"estos {words(found).origins}" if together else "estas imágenes"
+    repeats, networks = found.data["repeats"], _networks(found)
+    inside = [
+        _several(repeats, "un solo reparto", "repartos"),
+        *[_several(networks, "una sola red preentrenada", "redes preentrenadas")] * (networks > 0),
+        "una semilla por entrenamiento",
+    ]
+    outside = [
+        *["otros repartos"] * (repeats == 1),
+        *["otro preentrenamiento"] * (networks == 1),
+        "otros hiperparámetros",
+        "otra manera de recoger las imágenes",
+    ]
+    return (
+        f"El intervalo cubre lo que cambia de un pliegue a otro de {whose}, con {listed(inside)}. "
+        f"No cubre lo que cambiaría con {listed(outside)}, que también pesan (Bouthillier et al., "
+        "2021)."
     )
-    tie = outcome(found) is Outcome.TIE
-    if pair.disagreement.p_value >= SIGNIFICANT:
-        if tie:
-            return f"Tampoco las imágenes de prueba los separan: {numbers}"
-        return f"Las imágenes de prueba no bastan para confirmarlo: {numbers}"
-    ahead = second if only_second > only_first else first
-    if tie:
-        return (
-            f"Las imágenes de prueba sí favorecen a {ahead}: {numbers} Pero eso habla de estas "
-            "dos redes, no de lo que daría otro entrenamiento."
-        )
-    if ahead == found.winner.entry.short:
-        return f"Las imágenes de prueba lo confirman: {numbers}"
-    return f"Las imágenes de prueba, en cambio, favorecen a {ahead}: {numbers}"
 
 
 def all_pairs(found: Comparison) -> str:
-    """A table of every two models, where there are more than two; else nothing."""
-    if len(found.pairs) == 1:
-        return ""
-    lines = "\n".join(_pair_row(pair) for pair in found.pairs)
-    return f"""
-| Pareja | Diferencia (puntos) | p (t, Holm) | p (McNemar) |
-|---|---|---|---|
-{lines}
+    """A table of every two models, with a conclusion each where no premise fails."""
+    concluded = not found.premises
+    heading = ["Comparación", "Diferencia (puntos)", "p", "P(peor)", "P(igual)", "P(mejor)"]
+    heading += ["Conclusión"] * concluded
+    names = _steps(found)
+    lines = [heading, ["---"] * len(heading)]
+    for pair in found.pairs:
+        label = f"{pair.second.entry.short} frente a {pair.first.entry.short}"
+        if step := names.get((pair.first, pair.second)):
+            label += f" ({step})"
+        lines.append([label, *_numbers(pair), *[CONCLUSIONS[pair.verdict]] * concluded])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
-Diferencia: accuracy del segundo menos la del primero en validación cruzada y, entre corchetes, su intervalo del 95 %, sin corregir por el número de parejas; la p de la prueba t sí lo está (Holm, 1979), la de McNemar no.
-"""  # noqa: E501
+
+def explained(found: Comparison) -> str:
+    """What the columns of `all_pairs` mean."""
+    holm = ""
+    if len(found.pairs) > 1:
+        holm = (
+            f" y, por ser {len(found.pairs)} las comparaciones, con el método de Holm (Holm, 1979)"
+        )
+    conclusion = " Se concluye lo que pase del 95 %; si nada pasa, no se puede decir."
+    if found.premises:
+        conclusion = ""
+    rope = plain(round(100 * found.rope, 6))
+    return (
+        "Diferencia: exactitud del primero menos la del segundo, media de los pliegues, y entre "
+        "corchetes su intervalo de confianza del 95 %. p: prueba t pareada, corregida por el "
+        f"solapamiento de los conjuntos de entrenamiento (Nadeau y Bengio, 2003){holm}. P: "
+        "probabilidad de que el primero sea peor, prácticamente igual o mejor que el segundo, con "
+        f"el margen de {rope} puntos declarado de antemano (`compare.rope`), según la prueba t "
+        f"bayesiana correlacionada (Benavoli et al., 2017).{conclusion}"
+    )
 
 
-def against_baseline(found: Comparison) -> str:
-    """What each challenger trains, and on how many folds it wins, against the baseline."""
-    return "\n\n".join(
-        _against(found.baseline, challenger, alone=len(found.models) == 2)
-        for challenger in found.challengers
+def unsettled(found: Comparison) -> str:
+    """What would settle the pairs that the answer does not speak of; nothing where all are."""
+    told = steps.against_scratch(found) or [found.decisive]
+    answered = [{pair.first, pair.second} for pair in told]
+    return " ".join(
+        settling(pair, found)
+        for pair in found.pairs
+        if pair.verdict is Verdict.UNKNOWN
+        and {pair.first, pair.second} not in answered
+        and not found.premises
     )
 
 
 def spread(found: Comparison) -> str:
     """How much the folds vary, and whether the best two models' ranges meet."""
-    ranges = [
-        (result.scores("accuracy").min(), result.scores("accuracy").max())
-        for result in found.models
-    ]
+    ranges = {
+        one: (one.scores("accuracy").min(), one.scores("accuracy").max()) for one in found.models
+    }
     parts = [
-        f"de {number(100 * low, 2)} a {percent(high)} en {result.entry.short}"
-        for (low, high), result in zip(ranges, found.models, strict=True)
+        f"de {number(100 * low, 2)} a {percent(high)} en {one.entry.short}"
+        for one, (low, high) in ranges.items()
     ]
-    first, second = (ranges[found.models.index(result)] for result in found.ranking[:2])
-    apart = first[1] < second[0] or second[1] < first[0]
-    which = "los dos rangos"
-    if len(found.models) > 2:
-        which = f"los rangos de {listed([result.entry.short for result in found.ranking[:2]])}"
+    best = found.ranking[:2]
+    first, second = (ranges[one] for one in best)
+    apart = second[1] < first[0]  # the first has the higher mean
+    names = listed([one.entry.short for one in found.models if one in best])
     return (
-        "La validación cruzada deja ver cuánto varía el resultado: entre pliegues, la accuracy va "
-        f"{listed(parts)}; {which} {'no se tocan' if apart else 'se solapan'}."
+        f"Entre pliegues, la exactitud va {listed(parts)}; los rangos de {names} "
+        f"{'no se solapan' if apart else 'se solapan'}."
     )
 
 
-def _against(baseline: Result, challenger: Result, *, alone: bool) -> str:
-    base, name = baseline.entry.short, challenger.entry.short
-    trained = challenger.trained_parameters
-    tuned = alone and challenger.entry.pretrained
-    trains = "El fine-tuning ajusta" if tuned else f"{name} entrena"
-    who = "La red ajustada" if tuned else name
-    ratio = _ratio(trained, baseline.trained_parameters)
-    first, second = baseline.scores("accuracy"), challenger.scores("accuracy")
-    wins, folds = int(np.sum(second > first)), len(first)
-    beats = f"supera a {base} en"
-    told = {0: f"no {beats} ninguno de los {folds}", folds: f"{beats} los {folds}"}
-    return (
-        f"{trains} {count(trained)} parámetros, {ratio} los que entrena {base}. "
-        f"{who} {told.get(wins, f'{beats} {wins} de los {folds}')} pliegues."
-    )
+def _groups(found: Comparison) -> str:
+    groups, own = found.data["groups"], words(found)
+    if groups is None:
+        return (
+            f"De qué {own.origins} son las imágenes no se sabe: si las de un mismo "
+            f"{own.origin} caen a los dos lados de un pliegue, lo medido es optimista."
+        )
+    who = f"Los {count(groups['train'])} {own.origins}{own.source}"
+    if groups["kept_together"]:
+        kept = (
+            f"{who} no se reparten: las imágenes de cada uno van al mismo pliegue, y se valida con "
+            f"{own.origins} que no se vieron al entrenar."
+        )
+    else:
+        kept = (
+            f"{who} están a los dos lados de cada pliegue: se valida con {own.origins} que también "
+            "se vieron al entrenar, y el intervalo sale más estrecho de lo que sería con otros."
+        )
+    test, shared = count(groups["test"]), groups["shared"]
+    if not shared:
+        return f"{kept} Ninguno de los {test} de la prueba está entre ellos."
+    return f"{kept} De los {test} de la prueba, {count(shared)} están entre ellos."
 
 
-def _ratio(trained: int, others: int) -> str:
-    if trained < others:
-        return f"el {percent(trained / others, 1)} de"
-    return f"{number(trained / others, 1)} veces"
+def _several(number: int, one: str, many: str) -> str:
+    return one if number == 1 else f"{number} {many}"
 
 
-def _pair_row(pair: Pair) -> str:
-    difference = pair.difference
+def _networks(found: Comparison) -> int:
+    """Pretrained networks that took part."""
+    if not found.pretrained or found.pretraining["source"] == "none":
+        return 0
+    return found.pretraining["networks"]
+
+
+def _steps(found: Comparison) -> dict[tuple, str]:
+    parts = steps.split(found)
+    if parts is None:
+        return {}
+    second = "preentrenamiento"
+    if found.pretraining["source"] == "none":
+        second = "otra red"
+    return {
+        (pair.first, pair.second): name
+        for pair, name in zip(parts, ("arquitectura", second, "ambas cosas"), strict=True)
+    }
+
+
+def _numbers(pair: Pair) -> list[str]:
+    difference, chances = pair.difference, pair.posterior
     mean, low, high = (
-        number(100 * value, 2, sign=True)
-        for value in (difference.mean, difference.low, difference.high)
+        points(value, sign=True) for value in (difference.mean, difference.low, difference.high)
     )
-    return (
-        f"| {pair.first.entry.short}, {pair.second.entry.short} | {mean} [{low}; {high}] | "
-        f"{p_value(pair.p_value)} | {p_value(pair.disagreement.p_value)} |"
-    )
+    return [
+        f"{mean} [{low}; {high}]",
+        p_value(pair.p_value).removeprefix("p = ").removeprefix("p "),
+        *(certainty(chance) for chance in (chances.worse, chances.equal, chances.better)),
+    ]

@@ -8,6 +8,7 @@ from taller.data import dataset
 from taller.report import plot_rows
 from taller.report.figures import (
     confusion_matrices,
+    cost,
     example,
     folds,
     glyph_sheet,
@@ -18,13 +19,21 @@ from taller.report.figures import (
 )
 from taller.scores import results
 from taller.scores.comparison import Comparison, calibration, cv_estimate
+from taller.scores.results import Result
 
 
 def draw(found: Comparison, folder: Path) -> None:
     """Draw all pictures into `folder`, where the stages left the samples and the errors."""
+    for name, figure in figures(found, folder).items():
+        style.save(figure, folder / f"{name}.png")
+
+
+def figures(found: Comparison, folder: Path) -> dict[str, style.Figure]:
+    """All pictures, by the names of their files without the ending."""
     models, names = {result.entry: result for result in found.models}, found.names
     sample, letters = (dataset.load(folder / f"muestra_{what}.npz") for what in ("datos", "letras"))
-    drawn = {
+    means = {entry: cv_estimate(result, "accuracy") for entry, result in models.items()}
+    return {
         example_name(found): example.draw(sample.images[0], names[sample.labels[0]]),
         "curva_loss": loss_curves.draw(
             {entry: plot_rows.loss_curves(result) for entry, result in models.items()}
@@ -34,7 +43,10 @@ def draw(found: Comparison, folder: Path) -> None:
                 entry: pd.Series(result.scores("accuracy"), plot_rows.fold_names(result))
                 for entry, result in models.items()
             },
-            {entry: cv_estimate(result, "accuracy") for entry, result in models.items()},
+            means,
+        ),
+        "coste": cost.draw(
+            {entry: _cost(found, result) for entry, result in models.items()}, means
         ),
         "confusion_matrix": confusion_matrices.draw(
             {entry: result.confusion for entry, result in models.items()}, names
@@ -42,16 +54,37 @@ def draw(found: Comparison, folder: Path) -> None:
         "calibracion": reliability.draw(
             {entry: calibration(result) for entry, result in models.items()},
             {entry: result.test["ece"] for entry, result in models.items()},
+            {entry: result.test["ece_calibrated"]["high"] for entry, result in models.items()},
         ),
         "errores": surest_errors.draw(
             {entry: results.surest_errors(folder, entry) for entry in models}, names
         ),
-        "glifos": glyph_sheet.draw(letters, sample, f"Imágenes de {found.data['dataset']}"),
+        "glifos": glyph_sheet.draw(
+            letters, sample, f"Imágenes de {found.data['dataset']}", twins(found)
+        ),
     }
-    for name, figure in drawn.items():
-        style.save(figure, folder / f"{name}.png")
 
 
 def example_name(found: Comparison) -> str:
     """The file of the example picture, without its ending: named after the data set."""
     return f"ejemplo_{found.data['dataset'].lower()}"
+
+
+def twins(found: Comparison) -> set[str] | None:
+    """The pretraining's letters that have the shape of a digit; None where it drew no letters."""
+    told = found.pretraining
+    if told["source"] != "glyphs":
+        return None
+    return {
+        letter
+        for twin in told["twins"]
+        if twin["correlation"] > told["alike"]
+        for letter in twin["letters"]
+    }
+
+
+def _cost(found: Comparison, result: Result) -> cost.Cost:
+    # What went into weights that were downloaded, nobody tells.
+    unknown = result.entry.pretrained and found.pretraining["source"] == "imagenet"
+    training = None if unknown else found.training_flops(result)
+    return cost.Cost(result.answer_flops, result.training_flops, training)

@@ -6,7 +6,13 @@ The spaces do not break, and the minus sign is one: numbers stay whole at the en
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 SPACE = "\u00a0"
+RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+SPELLED = (
+    "cero", "uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez",
+)  # fmt: skip
 
 
 def number(value: float, decimals: int, *, sign: bool = False) -> str:
@@ -31,9 +37,43 @@ def p_value(value: float) -> str:
     return "p < 0,001" if value < 0.001 else f"p = {number(value, 3)}"
 
 
+def points(fraction: float, *, sign: bool = False) -> str:
+    """Write the difference ``0.0113`` of two fractions in percentage points: ``1,13``."""
+    return number(100 * fraction, 2, sign=sign)
+
+
 def certainty(probability: float) -> str:
-    """Write a probability below 1 as a percentage that is not rounded up to certainty."""
-    return f"> 99,9{SPACE}%" if probability > 0.999 else percent(probability, 1)
+    """Write a probability as a percentage that is rounded neither to certainty nor to never."""
+    if probability > 0.999:
+        return f"> 99,9{SPACE}%"
+    return f"< 0,1{SPACE}%" if probability < 0.001 else percent(probability, 1)
+
+
+def scientific(value: int) -> str:
+    """Write ``66021888`` as ``6,6 × 10⁷``: Spanish and English disagree on what a billion is."""
+    digits, power = f"{value:.1e}".split("e")
+    return f"{digits.replace('.', ',')}{SPACE}×{SPACE}10{str(int(power)).translate(RAISED)}"
+
+
+def plain(value: object) -> str:
+    """Write a param's value: numbers with the decimals that they have, a list's parts in a row."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(plain, value))
+    if isinstance(value, float):
+        return np.format_float_positional(value, trim="-").replace(".", ",")
+    return str(value)
+
+
+def times(ratio: float) -> str:
+    """Write how much more or less one thing is than another: ``12 veces``, ``el 4,7 % de``."""
+    if ratio < 1:
+        return f"el {percent(ratio, 1)} de"
+    return f"{count(round(ratio)) if ratio >= 10 else number(ratio, 1)} veces"
+
+
+def spelled(value: int) -> str:
+    """Write a small whole number in words, a larger one in digits."""
+    return SPELLED[value] if value < len(SPELLED) else count(value)
 
 
 def listed(parts: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """The comparison as numbers: the table for the reader, the metrics for DVC, and the details."""
 
+import numpy as np
 import pandas as pd
 
 from taller.scores.comparison import Comparison, Pair, accuracy_on_test, cv_estimate
@@ -23,8 +24,8 @@ def comparison_table(found: Comparison) -> pd.DataFrame:
 def metrics(found: Comparison) -> dict[str, dict]:
     """The content of ``metrics.json``: headlines only, for each is a column of `dvc exp show`.
 
-    Three for each model, and five on the winner and the runner-up: at most 15 for three
-    models. Four decimals, as in the table, and p values with two digits.
+    Three for each model, and six on the winner and the runner-up: 15 for three models. Four
+    decimals, as in the table, and p values with two digits.
     """
     best = found.decisive
     return {
@@ -35,7 +36,12 @@ def metrics(found: Comparison) -> dict[str, dict]:
             }
             for result in found.models
         },
-        "comparison": {"winner": found.winner.entry.key, **_difference(best)},
+        "comparison": {
+            "winner": found.winner.entry.key,
+            **_difference(best),
+            # That the winner is better by more than the rope.
+            "probability": _short(best.posterior.better),
+        },
     }
 
 
@@ -45,24 +51,26 @@ def details(found: Comparison) -> dict[str, object]:
     Returns
     -------
     dict
-        ``models``, by key: the trained parameters, every metric of cross-validation and on the
-        test images. ``pairs``: every two models, second minus first. ``pretraining``: what is
+        ``models``, by key: parameters and floating-point operations (``training`` with one
+        pretraining), every metric of cross-validation and on the test images. ``pairs``: every
+        two models, second minus first; the ``posterior`` and the ``verdict`` are of the second,
+        against differences up to ``rope``. ``premises``: the kinds that failed. ``fold_images``:
+        of how many images a fold trains and validates, on average. ``pretraining``: what is
         known of the weights.
     """
+    train, val = found.baseline.fold_sizes
     return {
-        "models": {result.entry.key: _model(result) for result in found.models},
+        "rope": found.rope,
+        "premises": [failure.kind.value for failure in found.premises],
+        "fold_images": {"train": _short(train), "val": _short(val)},
+        "models": {result.entry.key: _model(found, result) for result in found.models},
         "pairs": [_pair(pair) for pair in found.pairs],
         "pretraining": {
-            key: _short(value) if isinstance(value, float) else value
+            key: _rounded(value)
             for key, value in found.pretraining.items()
             if "sha256" not in key  # the report has it
         },
     }
-
-
-def p_text(value: float) -> str:
-    """Write ``p = 0.0321``, and ``p < 0.0001`` where four decimals would read as zero."""
-    return "p < 0.0001" if value < 0.0001 else f"p = {value:.4f}"
 
 
 def _row(found: Comparison, result: Result) -> dict[str, object]:
@@ -70,10 +78,7 @@ def _row(found: Comparison, result: Result) -> dict[str, object]:
     interval, test = cv_estimate(result, "accuracy"), accuracy_on_test(result)
     numbers = {
         **{column: scores[metric].mean() for metric, column in COLUMNS.items()},
-        **{
-            f"Desv. {column.lower()}": scores[metric].std(ddof=1)
-            for metric, column in COLUMNS.items()
-        },
+        **{f"Desv. {column.lower()}": _std(scores[metric]) for metric, column in COLUMNS.items()},
         "IC 95 % inferior": interval.low,
         "IC 95 % superior": interval.high,
         "Accuracy (prueba)": test.value,
@@ -84,28 +89,45 @@ def _row(found: Comparison, result: Result) -> dict[str, object]:
     }
     return {
         "Modelo": result.entry.name,
-        **{column: _short(value) for column, value in numbers.items()},
+        **{column: _rounded(value) for column, value in numbers.items()},
         "Parámetros entrenados": result.trained_parameters,
         "Preentrenamiento": found.pretraining["source"] if result.entry.pretrained else "ninguno",
+        "Parámetros ejecutados": result.parameters,
+        "Operaciones por respuesta": result.answer_flops,
+        "Operaciones de entrenamiento": found.training_flops(result),  # with pretraining
     }
 
 
-def _model(result: Result) -> dict[str, object]:
+def _model(found: Comparison, result: Result) -> dict[str, object]:
     interval = accuracy_on_test(result)
     test = result.test | {"ci_low": interval.low, "ci_high": interval.high}  # the accuracy's
     return {
         "trained_parameters": result.trained_parameters,
+        "parameters": result.parameters,
+        "flops": {"answer": result.answer_flops, "training": found.training_flops(result)},
         "cv": {metric: _spread(result, metric) for metric in METRICS},
-        "test": {metric: _short(value) for metric, value in test.items()},
+        "test": {metric: _rounded(value) for metric, value in test.items()},
     }
 
 
 def _pair(pair: Pair) -> dict[str, object]:
+    chances, on_test = pair.posterior, pair.test_difference
     return {
         "first": pair.first.entry.key,
         "second": pair.second.entry.key,
         **_difference(pair),
         "p_value_uncorrected": _digits(pair.difference.p_value),
+        "posterior": {
+            "worse": _short(chances.worse),
+            "equal": _short(chances.equal),
+            "better": _short(chances.better),
+        },
+        "verdict": pair.verdict.value,
+        "test_difference": {
+            "value": _short(on_test.value),
+            "ci_low": _short(on_test.low),
+            "ci_high": _short(on_test.high),
+        },
         "mcnemar_p": _digits(pair.disagreement.p_value),
         "both": pair.both,
         "only_first": pair.disagreement.only_first,
@@ -123,13 +145,27 @@ def _difference(pair: Pair) -> dict[str, float]:
     }
 
 
-def _spread(result: Result, metric: str) -> dict[str, float]:
+def _spread(result: Result, metric: str) -> dict[str, float | None]:
     scores = result.scores(metric)
-    return {"mean": _short(scores.mean()), "std": _short(scores.std(ddof=1))}
+    return {"mean": _short(scores.mean()), "std": _rounded(_std(scores))}
+
+
+def _std(scores: np.ndarray) -> float | None:
+    """Standard deviation of the folds' scores; of a single one there is none."""
+    return float(scores.std(ddof=1)) if len(scores) > 1 else None
 
 
 def _short(value: float) -> float:
     return round(float(value), 4)
+
+
+def _rounded(value: object) -> object:
+    """The same, with every float in it as short as the table's."""
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return _short(value) if isinstance(value, float) else value
 
 
 def _digits(p_value: float) -> float:

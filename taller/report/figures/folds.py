@@ -12,6 +12,10 @@ from taller.report import spanish
 from taller.report.figures import style
 from taller.scores.statistics import Estimate
 
+HIGHEST = 10  # inches: what fits on a page
+PITCH = 0.45  # inches a row, where there is room
+READABLE = 0.17  # inches a row: below, only the first fold of each repeat has a name
+
 
 def draw(accuracies: Mapping[Entry, pd.Series], means: Mapping[Entry, Estimate]) -> Figure:
     """Validation accuracy of the models, fold by fold, and their means with intervals.
@@ -21,41 +25,62 @@ def draw(accuracies: Mapping[Entry, pd.Series], means: Mapping[Entry, Estimate])
     Parameters
     ----------
     accuracies : mapping of Entry to Series
-        For each model, its accuracy (a fraction), indexed by the folds' names.
+        For each model, its accuracy (a fraction), indexed by the folds' names: a number, or
+        ``repeat.fold``.
     means : mapping of Entry to Estimate
         Mean over folds, and its 95 % interval.
     """
     table = 100 * pd.DataFrame(accuracies)
     rows = np.arange(len(table))
-    spread = 0.28 * (len(means) - 1)  # of the means, in rows
-    bottom = len(table) + 0.25 + spread / 2
-    # 0.45 inches a row, as long as the picture fits on a page.
-    height = min(1.9 + 0.45 * (len(table) + spread), 10)
-    figure, (axes,) = style.panels(1, height, "Accuracy de validación por pliegue")
-    axes.hlines(rows, table.min(axis=1), table.max(axis=1), color=style.QUIET, lw=1.2, zorder=1)
-    if len(means) == 2:
+    # The means' room does not shrink with the rows: it is told in rows.
+    pitch = min(PITCH, (HIGHEST - 2.3 - 0.13 * len(means)) / len(table))
+    spread = 0.13 * (len(means) - 1) / pitch
+    bottom = len(table) - 0.5 + 0.35 / pitch + spread / 2
+    end = bottom + spread / 2 + 0.18 / pitch
+    figure, (axes,) = style.panels(
+        1, 1.6 + pitch * (end + 0.6), "Exactitud (accuracy) de validación por pliegue"
+    )
+    size = min(8, 40 * pitch)
+    ends = table.min(axis=1), table.max(axis=1)
+    axes.hlines(rows, *ends, color=style.QUIET, lw=min(1.2, 9 * pitch), zorder=1)
+    told = len(means) == 2 and pitch > 0.3
+    if told:
         _tell_differences(axes, table)
     shifts = np.linspace(-spread / 2, spread / 2, len(means))
     for shift, (entry, mean) in zip(shifts, means.items(), strict=True):
-        look = {"color": entry.color, "marker": entry.marker, "linestyle": "none", "ms": 8}
-        # Of three models two may be equal: a little apart, both are seen.
-        apart = 0.4 * shift if len(means) > 2 else 0
-        axes.plot(table[entry], rows + apart, **look, label=entry.name)
+        look = {"color": entry.color, "marker": entry.marker, "linestyle": "none"}
+        # Of three models two may be equal: a little apart, all are seen.
+        apart = 0.6 * shift * min(1, pitch / PITCH) if len(means) > 2 else 0
+        axes.plot(table[entry], rows + apart, **look, ms=size, label=entry.name)
         whiskers = [[100 * (mean.value - mean.low)], [100 * (mean.high - mean.value)]]
-        axes.errorbar(100 * mean.value, bottom + shift, xerr=whiskers, **look, capsize=4)
+        axes.errorbar(100 * mean.value, bottom + shift, xerr=whiskers, **look, ms=8, capsize=4)
     axes.axhline(len(table) - 0.4, color=style.QUIET, lw=0.8, ls=":")
-    told = "; sobre cada línea, la diferencia en puntos" if len(means) == 2 else ""
     axes.set(
-        xlabel=f"Accuracy (%){told}",
-        yticks=[*rows, bottom],
-        yticklabels=[*(f"Pliegue {fold}" for fold in table.index), "Media e IC 95 %"],
-        ylim=(bottom + spread / 2 + 0.4, -0.6),
+        xlabel=f"Exactitud (%){'; sobre cada línea, la diferencia en puntos' if told else ''}",
+        ylim=(end, -0.6),
     )
+    _name_rows(axes, list(map(str, table.index)), bottom, pitch)
     axes.xaxis.set_major_formatter(style.hundredths)
     axes.grid(visible=False, axis="y")
-    columns = min(3, len(means))
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside lower center", ncols=min(3, len(means)),
+        markerscale=8 / size,
+    )  # fmt: skip
     return figure
+
+
+def _name_rows(axes: Axes, names: list[str], bottom: float, pitch: float) -> None:
+    """Name the folds and the means; a line divides repeats."""
+    repeats = [name.partition(".")[0] if "." in name else "" for name in names]
+    starts = [row for row in range(1, len(names)) if repeats[row] != repeats[row - 1]]
+    for row in starts:
+        axes.axhline(row - 0.5, color="0.85", lw=0.8, zorder=0)
+    named = range(len(names)) if pitch >= READABLE else [0, *starts]
+    axes.set_yticks(
+        [*named, bottom], [*(f"Pliegue {names[row]}" for row in named), "Media e IC 95 %"]
+    )
+    if any(repeats):
+        axes.set_ylabel("Pliegues: repetición.pliegue")
 
 
 def _tell_differences(axes: Axes, table: pd.DataFrame) -> None:

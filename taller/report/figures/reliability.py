@@ -12,7 +12,11 @@ from taller.report import spanish
 from taller.report.figures import style
 
 
-def draw(bins: Mapping[Entry, pd.DataFrame], errors: Mapping[Entry, float]) -> Figure:
+def draw(
+    bins: Mapping[Entry, pd.DataFrame],
+    errors: Mapping[Entry, float],
+    calibrated: Mapping[Entry, float],
+) -> Figure:
     """Accuracy by confidence, over the number of images in each bin, one panel per model.
 
     Parameters
@@ -22,19 +26,24 @@ def draw(bins: Mapping[Entry, pd.DataFrame], errors: Mapping[Entry, float]) -> F
         ``accuracy_low`` and ``accuracy_high``.
     errors : mapping of Entry to float
         Expected calibration error, a fraction.
+    calibrated : mapping of Entry to float
+        The most that a perfectly calibrated model with the same confidences would show of it.
     """
     figure = Figure((style.WIDTH, 6))
     grid = figure.subplots(
         2, len(bins), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 1.3)
     )
     most = max(rows["images"].max() for rows in bins.values())
-    # Three panels are too narrow for a name and a number in one line.
-    between = ": " if len(bins) <= 2 else "\n"
+    between = " " if len(bins) <= 2 else "\n"  # three panels are too narrow for both numbers
     for (above, below), (entry, rows) in zip(grid.T, bins.items(), strict=True):
         _accuracies(above, entry, rows)
-        above.set(title=f"{entry.name}{between}ECE = {spanish.percent(errors[entry])}")
+        error, most_by_chance = (
+            spanish.number(100 * share[entry], 2) for share in (errors, calibrated)
+        )
+        told = f"ECE {error} puntos{between}(calibrado: hasta {most_by_chance})"
+        above.set(title=f"{entry.name}\n{told}")
         _images(below, entry, rows, most)
-    grid[0][0].set_ylabel("Accuracy (%)")
+    grid[0][0].set_ylabel("Exactitud (accuracy, %)")
     grid[1][0].set_ylabel("Imágenes\n(escala log.)")
     # Below the panels: which corner of them is free depends on the model.
     keys, labels = zip(*(axes.get_legend_handles_labels() for axes in grid[0]), strict=True)
@@ -52,7 +61,7 @@ def _accuracies(axes: Axes, entry: Entry, rows: pd.DataFrame) -> None:
     axes.errorbar(
         rows["confidence"], rows["accuracy"], fmt=entry.marker, color=entry.color, ms=5,
         yerr=abs(rows[["accuracy_low", "accuracy_high"]].T - rows["accuracy"]).to_numpy(),
-        capsize=2, label="accuracy observada, IC 95 %",
+        capsize=2, label="exactitud observada, IC 95 %",
     )  # fmt: skip
     axes.set(xlim=(0, 1.02))
     for axis in (axes.xaxis, axes.yaxis):

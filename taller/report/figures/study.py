@@ -1,13 +1,28 @@
 """The study's picture: what fine-tuning owes to which weights. No stage draws it."""
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
+from taller.report import spanish
 from taller.report.figures import style
+
+LOOKS = {
+    "none": ("sin preentrenar", "#CC79A7", "v"),
+    "glyphs": ("letras", "#56B4E9", "^"),
+    "imagenet": ("ImageNet", "#E69F00", "P"),
+}
+TICKS = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998)
+APART = 0.14  # between the sources of one column, in columns
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Accuracy against trained parameters: a line per source, the spread over folds as bars.
+    """Accuracy by trained layers: a point per experiment, the spread over folds as whiskers.
+
+    The layers are columns of their own, by how many parameters they have: to the last layer's
+    thousands the others are millions, and no experiment lies between, so nothing is joined.
 
     Parameters
     ----------
@@ -16,38 +31,51 @@ def draw(table: pd.DataFrame) -> Figure:
     """
     figure = Figure((8, 4.8))
     axes = figure.subplots()
-    grid = table[table["primera capa"] == "sum_rgb"]
-    looks = {
-        "none": ("sin preentrenar", "#CC79A7", "v"),
-        "glyphs": ("letras", "#009E73", "^"),
-        "imagenet": ("ImageNet", "#E69F00", "P"),
-    }
-    for source, rows in grid.groupby("fuente", sort=False):
-        label, color, marker = looks[source]
-        rows = rows.sort_values("parámetros entrenados")
-        axes.errorbar(
-            rows["parámetros entrenados"], rows["accuracy"], rows["desv. accuracy"],
-            label=label, color=color, marker=marker, capsize=4,
-        )  # fmt: skip
-    for _, row in table[table["primera capa"] == "random"].iterrows():
-        axes.errorbar(
-            row["parámetros entrenados"], row["accuracy"], row["desv. accuracy"], marker="X", ms=9,
-            color="black", capsize=4, ls="", label=f"código del taller ({looks[row['fuente']][0]})",
-        )  # fmt: skip
-    baseline = table["accuracy de SimpleNN"].iloc[0]
-    axes.axhline(baseline, color=style.QUIET, ls=":", label="SimpleNN desde cero")
-    axes.set_xscale("log")
-    # Near 1 what counts is the share of errors: from 0.98 to 0.99 it halves.
-    axes.set_yscale("logit")
-    axes.set_yticks([0.6, 0.8, 0.9, 0.95, 0.98, 0.99])
-    axes.yaxis.set_major_formatter(style.comma)
-    axes.minorticks_off()
-    axes.set(
-        title=f"Fine-tuning de ResNet-18 con {table['imágenes'].iloc[0]:,} imágenes".replace(
-            ",", " "
-        ),
-        xlabel="Parámetros entrenados (escala logarítmica)",
-        ylabel="Accuracy de validación (media ± desv. de los pliegues)",
-    )
-    axes.legend(title="Preentrenamiento")
+    sizes = table.groupby("capas entrenadas")["parámetros entrenados"].max().sort_values()
+    columns = {layers: column for column, layers in enumerate(sizes.index)}
+    workshop = table["primera capa"] == "random"
+    sources = table.loc[~workshop, "fuente"].drop_duplicates().tolist()
+    shifts = APART * (np.arange(len(sources)) - (len(sources) - 1) / 2)
+    for source, shift in zip(sources, shifts, strict=True):
+        label, color, marker = LOOKS[source]
+        rows = table[~workshop & (table["fuente"] == source)]
+        places = rows["capas entrenadas"].map(columns) + shift
+        _points(axes, places, rows, label=label, color=color, marker=marker)
+    for source, rows in table[workshop].groupby("fuente", sort=False):
+        label = f"código del taller ({LOOKS[source][0]})"
+        places = rows["capas entrenadas"].map(columns)
+        _points(axes, places, rows, label=label, color="black", marker="X")
+    for name, dashes in {"SimpleNN": ":", "CNN": "--"}.items():
+        scratch = table[f"accuracy de {name}"].iloc[0]
+        axes.axhline(scratch, color=style.QUIET, ls=dashes, label=f"{name} desde cero")
+    _name_axes(axes, sizes)
+    images = spanish.count(table["imágenes"].iloc[0])
+    axes.set_title(f"Fine-tuning de ResNet-18 con {images} imágenes, según qué capas se entrenan")
+    axes.legend(title="Preentrenamiento", loc="lower right")
     return figure
+
+
+def _points(axes: Axes, places: pd.Series, rows: pd.DataFrame, **look: object) -> None:
+    axes.errorbar(
+        places, rows["accuracy"], rows["desv. accuracy"], ls="none", ms=8, capsize=4, **look
+    )
+
+
+def _name_axes(axes: Axes, sizes: pd.Series) -> None:
+    names = [
+        "todas" if layers == "all" else spanish.listed(layers.split(", ")) for layers in sizes.index
+    ]
+    counts = [spanish.count(size) for size in sizes]
+    axes.set(
+        xticks=range(len(sizes)),
+        xticklabels=[f"{name}\n{count}" for name, count in zip(names, counts, strict=True)],
+        xlim=(-0.5, len(sizes) - 0.5),
+        xlabel="Capas entrenadas, y cuántos parámetros tienen",
+        yscale="logit",  # near 1 what counts is the share of errors: from 0.98 to 0.99 it halves
+        ylabel="Exactitud (accuracy) de validación (%, escala logit):\n"
+        "media ± desviación típica de los pliegues",
+    )
+    axes.yaxis.set_major_locator(FixedLocator(TICKS))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(lambda share, _: style.comma(100 * share))
+    axes.grid(visible=False, axis="x")
