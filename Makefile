@@ -2,13 +2,14 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup repro test deps exps estudio diff predict lint
+.PHONY: help setup repro test deps exps ajuste estudio diff predict lint
 help:
 	@echo 'make setup   a virtual environment in .venv with the pinned requirements'
 	@echo 'make repro   setup, then dvc repro: the whole pipeline, or what of it is out of date'
 	@echo 'make test    setup, then the tests'
 	@echo 'make deps    after an import was added or removed: the code lines of dvc.yaml'
 	@echo 'make exps    the experiments: every metric, and the params that differ'
+	@echo 'make ajuste  a grid of the same size for every model: learning rate, epochs, a knob of its own'
 	@echo 'make estudio the study of sources and trained layers, as a queue of DVC experiments'
 	@echo 'make diff REV=main  metrics and plots, here and in another revision'
 	@echo 'make lint    setup, then ruff'
@@ -30,6 +31,7 @@ setup: .venv/.ready .dvc/plots/page.offline.html
 repro: setup
 	@.venv/bin/python -m tools.check_params
 	.venv/bin/dvc repro
+	@echo "the answer, in Spanish: resultados/informe.md"
 
 # What takes longest starts first.
 test: setup
@@ -41,6 +43,11 @@ deps: setup
 
 exps: setup
 	@.venv/bin/python -m tools.exps
+
+# On the data and the pretrained network that params.yaml asks for now.
+ajuste: setup
+	.venv/bin/dvc repro preprocess pretrain
+	.venv/bin/python -m tools.tune
 
 estudio: setup
 	.venv/bin/python -m tools.study

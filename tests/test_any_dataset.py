@@ -10,12 +10,12 @@ import torch
 from matplotlib.image import imread
 from sklearn import metrics as sk
 
+from stages.compare import Params as Compare
 from stages.compare import compare
 from stages.evaluate import evaluate
 from stages.finetune import Params as Finetune
 from stages.finetune import finetune
-from stages.kfold_train import Params as KfoldTrain
-from stages.kfold_train import kfold_train
+from stages.kfold_train import kfold_train, section
 from stages.preprocess import Params as Preprocess
 from stages.preprocess import preprocess
 from stages.pretrain import Params as Pretrain
@@ -47,36 +47,39 @@ def ran(request, tmp_path_factory):
     source = SimpleNamespace(
         NAME="Frutas", read=lambda raw: (made_up(names, shape, 20), made_up(names, shape, 9))
     )
-    preprocess(Preprocess(folds=2, subset=None), 3, folder, data, results, source)
+    preprocess(
+        Preprocess(folds=2, repeats=1, groups="auto", subset=None),
+        3, folder, data, results, source,
+    )  # fmt: skip
     learning = {
         "learning_rate": 1e-2, "weight_decay": 0.0, "schedule": "one_cycle", "batch_size": 8,
         "epochs": 12,
     }  # fmt: skip
-    kfold_train(
-        KfoldTrain(hidden=[16, 8], dropout=0.2, **learning), 3, "cpu", train, folds,
-        models / "simple_nn.pth", results / "simple_nn",
-    )  # fmt: skip
+    knobs = {"simple_nn": {"hidden": [16, 8]}, "cnn": {"channels": [4, 8], "units": 16}}
+    for network, own in knobs.items():
+        chosen = section(network)(dropout=0.2, **own, **learning)
+        kfold_train(network, chosen, 3, "cpu", train, folds, models, results)
     files.write_json(folder / "pretrained.json", {"imagenet": {"available": False}})
     pretrain(
         Pretrain(
-            source="none", images=1000, batch_size=128, learning_rate=0.1, weight_decay=0.0,
+            source="none", images=8000, batch_size=128, learning_rate=0.1, weight_decay=0.0,
             label_smoothing=0.0,
         ),
-        3, 1, "cpu", folder, models / "resnet18_base.pth", results,
+        3, 1, "cpu", 1, folder, models / "resnet18_base.pth", models / "bases", results,
     )  # fmt: skip
     finetune(
         Finetune(trainable=["fc"], stem="sum_rgb", image_size=32, body_lr_factor=0.1, **learning),
-        3, 1, "cpu", train, folds, models / "resnet18_base.pth", models / "resnet18.pth",
-        results / "resnet18", folder / "cache",
+        3, 1, "cpu", train, folds, models / "resnet18_base.pth", models / "bases",
+        models / "resnet18.pth", results / "resnet18", folder / "cache",
     )  # fmt: skip
     evaluate(1, "cpu", data / "test.npz", models, results)
-    compare(results, models)
+    compare(Compare(rope=0.005), results, models)
     return folder, names, shape
 
 
 def test_the_scores_are_scikit_learns(ran):
     folder, names, _ = ran
-    for key in ("simple_nn", "resnet18"):
+    for key in ("simple_nn", "cnn", "resnet18"):
         found = np.load(folder / f"resultados/{key}/test_predictions.npz")
         labels, predicted = found["labels"], found["log_probabilities"].argmax(1)
         assert found["log_probabilities"].shape == (len(labels), len(names))
@@ -94,7 +97,7 @@ def test_the_scores_are_scikit_learns(ran):
 
 def test_what_can_be_learnt_is_learnt(ran):
     table = pd.read_csv(ran[0] / "resultados/comparacion_metrics.csv")
-    assert list(table["Modelo"]) == ["SimpleNN", "ResNet18 (fine-tuning)"]
+    assert list(table["Modelo"]) == ["SimpleNN", "CNN", "ResNet18 (fine-tuning)"]
     assert table["Accuracy"].min() > 1.5 / len(ran[1])  # chance, and half as much again
     assert table["Accuracy"].max() > 0.8
     metrics = json.loads((ran[0] / "resultados/metrics.json").read_text(encoding="utf-8"))
@@ -103,7 +106,12 @@ def test_what_can_be_learnt_is_learnt(ran):
 
 def test_the_models_know_their_classes_and_their_images(ran):
     folder, names, shape = ran
-    for key, size in (("simple_nn", shape[1:]), ("resnet18", None), ("modelo_final", None)):
+    for key, size in (
+        ("simple_nn", shape[1:]),
+        ("cnn", shape[1:]),
+        ("resnet18", None),
+        ("modelo_final", None),
+    ):
         model = store.load(folder / f"modelos/{key}.pth", architectures.ALL)
         assert model.names == names
         assert size is None or model.scaling.size == size
@@ -119,8 +127,8 @@ def test_the_pictures_and_the_report_speak_of_these_data(ran):
     folder, names, _ = ran
     results = folder / "resultados"
     pictures = {
-        "calibracion", "confusion_matrix", "curva_loss", "ejemplo_frutas", "errores", "folds",
-        "glifos",
+        "calibracion", "confusion_matrix", "coste", "curva_loss", "ejemplo_frutas", "errores",
+        "folds", "glifos",
     }  # fmt: skip
     assert {path.stem for path in results.glob("*.png")} == pictures
     assert all(imread(path).std() > 0 for path in results.glob("*.png"))
@@ -131,4 +139,4 @@ def test_the_pictures_and_the_report_speak_of_these_data(ran):
         assert word not in report, word
     rows = json.loads((results / "plots/confusion.json").read_text(encoding="utf-8"))
     assert {row["real"] for row in rows} == set(names)
-    assert len(rows) == 2 * len(names) ** 2
+    assert len(rows) == 3 * len(names) ** 2

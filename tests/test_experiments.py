@@ -84,8 +84,8 @@ def test_metrics_and_plots_of_two_branches(project):
 def test_an_experiment_is_run_here(project):
     project.dvc("exp", "run", "--quiet", "--name", "here", "-S", OTHER)
     table = pd.read_csv(StringIO(project.dvc("exp", "show", "--csv"))).set_index("Experiment")
-    assert table.loc["here", "kfold_train.epochs"] == 2
-    assert table["kfold_train.epochs"].iloc[1] == 1
+    assert table.loc["here", "kfold_train.simple_nn.epochs"] == 2
+    assert table["kfold_train.simple_nn.epochs"].iloc[1] == 1
     accuracy = table["resnet18.cv.accuracy.mean"]
     assert accuracy["here"] == accuracy.iloc[1]  # nothing of it has changed
 
@@ -94,7 +94,7 @@ def test_the_study_tells_a_failed_experiment_and_goes_on_from_there(project, mon
     monkeypatch.chdir(project.folder)
     for name, value in project.environment().items():
         monkeypatch.setenv(name, value)
-    plan = {"good": {"kfold_train.epochs": 2}, "bad": {"finetune.trainable": "[nope]"}}
+    plan = {"good": {"kfold_train.simple_nn.epochs": 2}, "bad": {"finetune.trainable": "[nope]"}}
     with pytest.raises(Problem, match="see dvc queue logs bad"):
         experiments.run(plan)
     found = experiments.states()

@@ -30,7 +30,7 @@ def file(tmp_path):
 
 
 def part_of(file, content):
-    part = file.with_name(file.name + ".part")
+    part = file.with_name(f".{file.name}.taller.part")
     part.parent.mkdir()
     part.write_bytes(content)
     return part
@@ -149,7 +149,7 @@ def test_a_truncated_body_is_not_used_and_is_completed_later(serve, file):
     server = serve(files={"file.bin": BODY}, stop_after=HALF)
     with pytest.raises(Problem, match=rf"whole file, found \d+ of {len(BODY)} bytes"):
         fetch.fetch(server.url + "file.bin", file, "", timeout=5)
-    assert left(file) == ["file.bin.part"]
+    assert left(file) == [".file.bin.taller.part"]
 
     server.stop_after = None
     fetch.fetch(server.url + "file.bin", file, SHA256, timeout=5)
@@ -168,7 +168,7 @@ def test_an_http_error_is_one_line_and_keeps_what_has_come(serve, file, status):
         fetch.fetch(server.url + "file.bin", file, SHA256, timeout=5)
     assert "\n" not in str(caught.value)
     assert part.read_bytes() == BODY[:HALF]
-    assert left(file) == ["file.bin.part"]
+    assert left(file) == [".file.bin.taller.part"]
 
 
 def test_no_connection(file):
@@ -203,7 +203,7 @@ def test_a_server_that_falls_silent(serve, file, stop_after):
     with pytest.raises(Problem, match=r"file\.bin: no answer within 1 s"):
         fetch.fetch(server.url + "file.bin", file, SHA256, timeout=1)
     hold.set()
-    assert left(file) == ["file.bin.part"]
+    assert left(file) == [".file.bin.taller.part"]
 
 
 def test_bytes_are_kept_as_served_even_if_labelled_as_an_encoding(serve, file, monkeypatch):
@@ -222,7 +222,7 @@ def test_bytes_are_kept_as_served_even_if_labelled_as_an_encoding(serve, file, m
 def test_ctrl_c_keeps_what_has_come_for_the_next_time(serve, file):
     hold = threading.Event()
     server = serve(files={"file.bin": BODY}, stop_after=HALF, hold=hold)
-    url, part = server.url + "file.bin", file.with_name("file.bin.part")
+    url, part = server.url + "file.bin", file.with_name(".file.bin.taller.part")
     code = f"""
 from pathlib import Path
 from taller.data import fetch
@@ -244,7 +244,7 @@ cli.main(download)
     assert errors == "\ndownload: interrupted\n"
     there = part.stat().st_size
     assert part.read_bytes() == BODY[:there]
-    assert left(file) == ["file.bin.part"]
+    assert left(file) == [".file.bin.taller.part"]
 
     server.stop_after = None
     fetch.fetch(url, file, SHA256, timeout=5)
@@ -268,3 +268,16 @@ def test_put_writes_files_whole_or_not_at_all_and_never_over_another(tmp_path, m
         fetch.put(file.with_name("other"), b"third")
     assert left(file) == ["file"]
     assert left(file.parent) == ["new folder"]
+
+
+def test_a_users_part_is_no_ones_but_the_users(serve, file):
+    """Browsers, too, call what they are downloading NAME.part."""
+    own = file.with_name(file.name + ".part")
+    own.parent.mkdir()
+    own.write_bytes(b"mine")
+    server = serve(files={"file.bin": BODY})
+    fetch.fetch(server.url + "file.bin", file, SHA256, timeout=5)
+    assert (file.read_bytes(), own.read_bytes()) == (BODY, b"mine")
+    file.unlink()
+    fetch.put(file, BODY)
+    assert (file.read_bytes(), own.read_bytes()) == (BODY, b"mine")

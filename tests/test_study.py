@@ -1,4 +1,4 @@
-"""The study's plan, held against the schemas; its table and picture, on made-up experiments."""
+"""The study's plan, held against the schemas; its table, on made-up experiments."""
 
 import hashlib
 import importlib
@@ -6,14 +6,15 @@ import json
 import subprocess
 from pathlib import Path
 
-import pandas as pd
+import numpy as np
 import pytest
 import yaml
 from pydantic import TypeAdapter
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from taller.program import files, params
-from taller.report.figures import study as picture
-from tools import experiments, study
+from tools import experiments, study, study_pairs
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ["none", "glyphs", "imagenet"]
@@ -77,6 +78,7 @@ def experiment(name, trainable, source="auto", state=None):
     metrics = {
         "resnet18": {"cv": {"accuracy": {"mean": 0.91, "std": 0.02}}, "test": {"accuracy": 0.99}},
         "simple_nn": {"cv": {"accuracy": {"mean": 0.87, "std": 0.01}}},
+        "cnn": {"cv": {"accuracy": {"mean": 0.9, "std": 0.01}}},
     }
     data = {
         "params": {"params.yaml": {"data": values}},
@@ -95,8 +97,11 @@ def test_the_table_comes_from_the_experiments_and_their_commits(monkeypatch):
         ]},
     ]  # fmt: skip
     monkeypatch.setattr(experiments, "dvc", lambda *_, capture: json.dumps(shown))
-    told = {"commit-of-one": ("glyphs", 8_000_000), "commit-of-two": ("imagenet", 11_000_000)}
-    monkeypatch.setattr(study, "details", told.__getitem__)
+    told = {
+        "commit-of-one": details("glyphs", 8_000_000),
+        "commit-of-two": details("imagenet", 11_000_000),
+    }
+    monkeypatch.setattr(study, "committed", lambda rev, file: told[rev])
     assert set(experiments.finished()) == {"one", "two"}
     table = study.collect(["two", "one"])
     assert table.to_dict("list") == {
@@ -110,7 +115,15 @@ def test_the_table_comes_from_the_experiments_and_their_commits(monkeypatch):
         "accuracy": [0.91] * 2,
         "desv. accuracy": [0.02] * 2,
         "accuracy de SimpleNN": [0.87] * 2,
+        "accuracy de CNN": [0.9] * 2,
     }
+
+
+def details(source: str, trained: int) -> dict:
+    """As detalle.json tells of an experiment."""
+    return {
+        "models": {"resnet18": {"trained_parameters": trained}}, "pretraining": {"source": source},
+    }  # fmt: skip
 
 
 def test_details_are_those_of_the_commit(tmp_path, monkeypatch):
@@ -118,37 +131,47 @@ def test_details_are_those_of_the_commit(tmp_path, monkeypatch):
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run([*git, "init", "-q"], check=True)
     file = tmp_path / "resultados/detalle.json"
-    told = {"models": {"resnet18": {"trained_parameters": 5130}}, "pretraining": {"source": "none"}}
+    told = details("none", 5130)
     files.write_json(file, told)
     subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "-qm", "one"], check=True)
     file.write_text("{}", encoding="utf-8")
-    assert study.details("HEAD") == ("none", 5130)
+    assert study.committed("HEAD", "detalle.json") == told
 
 
-def test_the_picture_has_a_line_per_source_and_says_what_is_what():
-    rows = [
-        (source, stem, count, accuracy)
-        for source, stem, count, accuracy in (
-            ("none", "sum_rgb", 5130, 0.8), ("none", "sum_rgb", 11_000_000, 0.95),
-            ("glyphs", "sum_rgb", 11_000_000, 0.99), ("glyphs", "sum_rgb", 5130, 0.97),
-            ("glyphs", "random", 8266, 0.9),
-        )
-    ]  # fmt: skip
-    table = pd.DataFrame(
-        rows, columns=["fuente", "primera capa", "parámetros entrenados", "accuracy"]
-    )
-    table = table.assign(
-        **{"desv. accuracy": 0.01, "imágenes": 10_000, "accuracy de SimpleNN": 0.94}
-    )
-    axes = picture.draw(table).axes[0]
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert set(labels) == {
-        "sin preentrenar", "letras", "código del taller (letras)", "SimpleNN desde cero",
-    }  # fmt: skip
-    lines = {
-        container.get_label(): container.lines[0].get_xydata().tolist()
-        for container in axes.containers
+def test_controls_differ_in_nothing_but_the_weights():
+    plan = study.plan(SOURCES, 500, 4)
+    found = study.controls(plan)
+    assert len(found) == 2 * 3  # letters and ImageNet, by layers; nothing for the workshop's code
+    for name, control in found.items():
+        different = {key for key in plan[name] if plan[name][key] != plan[control][key]}
+        assert different == {"pretrain.source"}
+        assert plan[control]["pretrain.source"] == "none"
+
+
+def test_pairs_are_tested_fold_by_fold():
+    random = np.random.default_rng(0)
+    scores = {name: random.uniform(0.9, 1, (3, 4)) for name in ("none-fc", "glyphs-fc")}
+    names = ("SimpleNN", "CNN", "ResNet18 (fine-tuning)")
+    rows = {
+        experiment: [
+            {"modelo": name, "fold": fold + 1, "accuracy": values[fold]}
+            for name, values in zip(names, table, strict=True)
+            for fold in range(4)
+        ]
+        for experiment, table in scores.items()
     }
-    assert lines["letras"] == [[5130, 0.97], [11_000_000, 0.99]]
-    assert "10 000 imágenes" in axes.get_title()
+    records = study_pairs.records(rows)
+    assert len(records) == 2 * 3 * 4
+    found = study_pairs.pairs(records, {"glyphs-fc": "none-fc"}, 3e9, 1).set_index(
+        ["experimento", "frente a"]
+    )
+    assert len(found) == 2 * 2 + 1
+    expected = {}  # with hardly any overlap, scipy's paired t-test
+    for experiment, other in found.index:
+        own = scores[experiment][2]
+        against = scores[other][2] if other in scores else scores[experiment][names.index(other)]
+        expected[experiment, other] = stats.ttest_rel(own, against).pvalue
+        assert found.loc[(experiment, other), "diferencia"] == pytest.approx((own - against).mean())
+    holm = multipletests(list(expected.values()), method="holm")[1]
+    np.testing.assert_allclose(found["p (Holm)"], holm, rtol=0.02)

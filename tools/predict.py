@@ -94,6 +94,8 @@ def described(path: Path, chances: np.ndarray) -> str:
 def write(save: Path, seen: list[np.ndarray]) -> None:
     """Draw the pictures side by side, each pixel ZOOM wide."""
     row = np.hstack(seen).repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)
+    if save.exists():
+        raise Problem(f"{save}: expected nothing there yet, found a file; choose another name")
     try:
         Image.fromarray(row).save(save)
     except (OSError, ValueError) as error:

@@ -16,12 +16,12 @@ import pandas as pd
 
 from stages import download
 from taller.data import fetch, weights
-from taller.models.catalogue import RESNET18, SIMPLE_NN
+from taller.models.catalogue import CNN, RESNET18, SIMPLE_NN
 from taller.program import params
 from taller.program.errors import Problem
 from taller.report.figures import study as figure
 from taller.report.figures import style
-from tools import experiments
+from tools import experiments, study_pairs
 
 # One learning rate for all layers, so that a network without pretraining is not held back.
 COMMON = {"finetune.body_lr_factor": 1.0}
@@ -79,19 +79,21 @@ def refuse_edits() -> None:
         raise Problem(f"expected {', '.join(edited)} as committed, found edits; commit them first")
 
 
-def details(rev: str) -> tuple[str, int]:
-    """What no metric tells of the experiment with the commit `rev`.
+def committed(rev: str, file: str) -> list | dict:
+    """What an experiment with the commit `rev` wrote into a JSON of `resultados/`."""
+    command = ["git", "show", f"{rev}:resultados/{file}"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
-    Returns
-    -------
-    source : str
-        Of the pretrained weights; what ``auto`` became.
-    trained_parameters : int
-        Of the fine-tuned network.
-    """
-    command = ["git", "show", f"{rev}:resultados/detalle.json"]
-    told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    return told["pretraining"]["source"], told["models"][RESNET18.key]["trained_parameters"]
+
+def controls(names: Collection[str]) -> dict[str, str]:
+    """For each of the grid's experiments with weights, the one without, of the same layers."""
+    found = {}
+    for name in names:
+        *start, source, layers = name.split("-")
+        control = "-".join([*start, "none", layers])
+        if layers in TRAINABLE and source != "none" and control in names:
+            found[name] = control
+    return found
 
 
 def collect(names: Collection[str]) -> pd.DataFrame:
@@ -99,29 +101,41 @@ def collect(names: Collection[str]) -> pd.DataFrame:
     shown, rows = experiments.finished(), []
     for name in names:
         settings, metrics = shown[name]["params"], shown[name]["metrics"]
-        source, trained = details(shown[name]["rev"])
+        told = committed(shown[name]["rev"], "detalle.json")
         layers = settings["finetune"]["trainable"]
         accuracy = metrics[RESNET18.key]["cv"]["accuracy"]
         rows.append(
             {
                 "experimento": name,
-                "fuente": source,
+                "fuente": told["pretraining"]["source"],  # what auto became
                 "capas entrenadas": layers if isinstance(layers, str) else ", ".join(layers),
                 "primera capa": settings["finetune"]["stem"],
                 "imágenes": settings["preprocess"]["subset"],
                 "épocas": settings["finetune"]["epochs"],
-                "parámetros entrenados": trained,
+                "parámetros entrenados": told["models"][RESNET18.key]["trained_parameters"],
                 "accuracy": accuracy["mean"],
                 "desv. accuracy": accuracy["std"],
                 "accuracy de SimpleNN": metrics[SIMPLE_NN.key]["cv"]["accuracy"]["mean"],
+                "accuracy de CNN": metrics[CNN.key]["cv"]["accuracy"]["mean"],
             }
         )
     return pd.DataFrame(rows)
 
 
+def fold_by_fold(names: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The accuracies of all experiments on each fold, and their paired tests."""
+    shown = experiments.finished()
+    revs = {name: shown[name]["rev"] for name in names}
+    found = study_pairs.records(
+        {name: committed(rev, "plots/folds.json") for name, rev in revs.items()}
+    )
+    sizes = committed(next(iter(revs.values())), "detalle.json")["fold_images"]
+    return found, study_pairs.pairs(found, controls(names), sizes["train"], sizes["val"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.study", description=__doc__)
-    parser.add_argument("--subset", type=int, default=10_000, help="training images (10000)")
+    parser.add_argument("--subset", type=int, default=5000, help="training images (5000)")
     parser.add_argument("--epochs", type=int, default=5, help="epochs of fine-tuning (5)")
     chosen = parser.parse_args()
     wanted = plan(available_sources(), chosen.subset, chosen.epochs)
@@ -137,9 +151,11 @@ def main() -> None:
         experiments.stop(wanted)
         sys.exit("\nstudy: interrupted; what is done is kept, run it again to go on")
     table = collect(wanted)
-    table.to_csv(Path("resultados/estudio.csv"), index=False, float_format="%.4f")
+    folds, pairs = fold_by_fold(wanted)
+    for name, rows in {"": table, "_pliegues": folds, "_parejas": pairs}.items():
+        rows.to_csv(Path(f"resultados/estudio{name}.csv"), index=False, float_format="%.6g")
     style.save(figure.draw(table), Path("resultados/estudio.png"))
-    print(table.to_string(index=False))
+    print(table.to_string(index=False), pairs.to_string(index=False), sep="\n\n")
 
 
 if __name__ == "__main__":
