@@ -44,8 +44,8 @@ def put(path: Path, data: bytes) -> None:
 def fetch(url: str, path: Path, expected: str, timeout: int) -> None:
     """Download `url` to `path`, going on where an interrupted download stopped.
 
-    What has come so far is kept beside `path`, as ``PATH.part``, also after Ctrl-C; it takes
-    its name only when it is whole and its checksum right.
+    What has come so far is kept beside `path`, as ``.NAME.taller.part``, also after Ctrl-C; it
+    takes its name only when it is whole and its checksum right.
 
     Parameters
     ----------
@@ -83,7 +83,8 @@ def _refuse_to_replace(path: Path) -> None:
 
 
 def _part(path: Path) -> Path:
-    return path.with_name(path.name + ".part")
+    # A name that nobody else gives: browsers call theirs NAME.part.
+    return path.with_name(f".{path.name}.taller.part")
 
 
 def _receive(url: str, part: Path, timeout: int) -> bool:
@@ -106,7 +107,7 @@ def _receive(url: str, part: Path, timeout: int) -> bool:
         total = start + int(response.headers.get("Content-Length", 0))
         with (
             part.open("ab" if resumed else "wb") as file,
-            progress.bar(total, part.stem, "B") as bar,
+            progress.bar(total, url.rsplit("/", 1)[-1], "B") as bar,
         ):
             bar.update(start)
             # Servers that label a .gz as an encoding would have `iter_content` unpack it.
