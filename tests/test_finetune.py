@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import cross_entropy
 
 from stages import finetune as stage
@@ -17,6 +18,7 @@ from taller.data.dataset import Dataset
 from taller.models import architectures, resnet18, store
 from taller.program import files, seeds
 from taller.program.errors import Problem
+from taller.training import cost
 
 PARAMS = {
     "trainable": ["fc"], "stem": "sum_rgb", "image_size": 28, "learning_rate": 0.01,
@@ -32,14 +34,20 @@ def folder(mnist_raw, tmp_path_factory):
     images = idx.read(mnist_raw / "train-images-idx3-ubyte")[:128, np.newaxis]
     labels = idx.read(mnist_raw / "train-labels-idx1-ubyte")[:128].astype(np.int64)
     dataset.save(folder / "train.npz", Dataset(images, labels, tuple("0123456789")))
-    np.save(folder / "folds.npy", [np.arange(128) % 2])
+    np.save(folder / "folds.npy", np.arange(128)[np.newaxis] % 2)
     files.write_json(folder / "pretrained.json", {"imagenet": {"available": False}})
+    made(folder, repeats=1)
+    return folder
+
+
+def made(folder, repeats):
+    """Networks without pretraining, one for each repeat."""
     settings = Pretrain(
         source="none", images=8000, batch_size=128, learning_rate=0.1, weight_decay=0.0,
         label_smoothing=0.0,
     )  # fmt: skip
-    pretrain(settings, 5, 1, "cpu", 1, folder, folder / "base.pth", folder / "bases", folder)
-    return folder
+    base, others = folder / "base.pth", folder / "bases"
+    pretrain(settings, 5, 1, "cpu", repeats, folder, base, others, folder)
 
 
 def run(folder, **changes):
@@ -148,54 +156,136 @@ def test_a_fold_is_what_a_plain_loop_with_these_params_gives(folder, tmp_path):
     assert recorded == {"mean": [0.3], "std": [0.4], "size": [size, size]}
 
 
+LAST = {"learning_rate": 0.02, "weight_decay": 0.1, "schedule": "one_cycle", "epochs": 3}
+
+
+@pytest.fixture(scope="module")
+def repeated(folder, tmp_path_factory):
+    """The last layer alone, in two repeats that start from networks of their own."""
+    place = tmp_path_factory.mktemp("repeats")
+    files.write_json(place / "pretrained.json", {"imagenet": {"available": False}})
+    made(place, repeats=2)
+    rows = np.arange(128)
+    np.save(place / "folds.npy", np.stack([rows % 2, rows // 2 % 2]))
+    stage.finetune(
+        stage.Params(**PARAMS | LAST), 9, 1, "cpu", folder / "train.npz", place / "folds.npy",
+        place / "base.pth", place / "bases", place / "model.pth", place / "results",
+        place / "cache",
+    )  # fmt: skip
+    return place
+
+
+def features_of(path, images) -> np.ndarray:
+    """What a stored network hands to its last layer."""
+    network = store.load(path, architectures.ALL).network.eval()
+    with torch.no_grad():
+        return network[:-1](images / 255).double().numpy()
+
+
+def last_layer(features: np.ndarray, labels: torch.Tensor, rows: np.ndarray, seed: int):
+    """Train it on the features of `rows`, standardized, in a plain loop.
+
+    Gives, after each epoch, what it says of all images.
+    """
+    scaler = StandardScaler().fit(features[rows])
+    inputs = torch.from_numpy(scaler.transform(features)).float()
+    torch.manual_seed(seeds.of_weights(seed))
+    layer, rate = resnet18.build(10, (1, 28, 28)).fc, LAST["learning_rate"]
+    optimizer = torch.optim.AdamW(layer.parameters(), rate, weight_decay=LAST["weight_decay"])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, rate, total_steps=LAST["epochs"] * len(rows) // 32, cycle_momentum=False
+    )
+    for epoch in range(1, LAST["epochs"] + 1):
+        order = torch.Generator().manual_seed(seeds.of_order(seed, epoch))
+        for chosen in torch.randperm(len(rows), generator=order).split(32):
+            optimizer.zero_grad()
+            cross_entropy(layer(inputs[rows[chosen]]), labels[rows[chosen]]).backward()
+            optimizer.step()
+            schedule.step()
+        with torch.no_grad():
+            yield layer(inputs)
+
+
+def test_each_repeat_trains_the_last_layer_on_its_own_networks_features(folder, repeated):
+    data, folds = dataset.load(folder / "train.npz"), np.load(repeated / "folds.npy")
+    images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
+    history = pd.read_csv(repeated / "results/history.csv").set_index(["repeat", "fold"])
+    assert len(history) == 2 * 2 * 3
+    for repeat, base in enumerate(("base.pth", "bases/2.pth")):
+        features = features_of(repeated / base, images)
+        for fold in range(2):
+            held_out, seed = folds[repeat] == fold, seeds.of_fit(9, repeat, fold)
+            epochs = last_layer(features, labels, np.flatnonzero(~held_out), seed)
+            losses = [cross_entropy(one[held_out], labels[held_out]).item() for one in epochs]
+            found = history.loc[(repeat + 1, fold + 1), "val_loss"]
+            assert found.tolist() == pytest.approx(losses, rel=1e-3)
+
+
+def test_the_stored_model_is_the_first_repeats_and_takes_images_as_they_are(folder, repeated):
+    data = dataset.load(folder / "train.npz")
+    images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
+    features = features_of(repeated / "base.pth", images)
+    *_, expected = last_layer(features, labels, np.arange(128), seeds.of_fit(9))
+    model = store.load(repeated / "model.pth", architectures.ALL)
+    with torch.no_grad():
+        logits = model.network.eval()(model.scaling(images))
+    torch.testing.assert_close(logits, expected, rtol=1e-2, atol=1e-2)
+    assert expected.std() > 1
+
+
+def test_the_facts_of_the_fit(repeated):
+    facts = files.read_json(repeated / "results/fit.json")
+    # Of the one image in front of the last layer, once; of the last layer, and of the gradient of
+    # its weights, in each of three epochs. tests/test_cost.py counts the answer by hand.
+    whole, head = cost.count(resnet18.build(10, (1, 28, 28)), (1, 28, 28)).answer, 2 * 512 * 10
+    assert facts["flops"] == {
+        "answer": whole, "training": 128 * (whole - head + 3 * 2 * head),
+    }  # fmt: skip
+    assert (facts["trained_parameters"], facts["parameters"]) == (5130, 11_175_370)
+    assert facts["training"] == {
+        "optimizer": "AdamW", **LAST, "batch_size": 32,
+        "trained": ["fc"],
+        "frozen": ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"],
+        "knobs": {"stem": "sum_rgb", "image_size": 28, "body_lr_factor": 1.0},
+    }  # fmt: skip
+
+
+def test_the_facts_of_a_network_that_is_trained_as_a_whole(folder):
+    run(folder, trainable="all", epochs=2, image_size=32)
+    facts = files.read_json(folder / "results/fit.json")
+    each = cost.count(resnet18.build(10, (1, 28, 28)), (1, 32, 32))
+    assert facts["flops"] == {"answer": each.answer, "training": 2 * 128 * each.step}
+    assert facts["trained_parameters"] == facts["parameters"]
+    training = facts["training"]
+    assert (training["trained"], training["frozen"]) == ([*resnet18.PARTS], [])
+    assert (training["optimizer"], training["knobs"]["image_size"]) == ("Adam", 32)
+
+
+def test_the_facts_of_the_workshops_training(folder):
+    run(folder, trainable=["conv1", "fc"], stem="random")
+    training = files.read_json(folder / "results/fit.json")["training"]
+    assert training["trained"] == ["conv1", "fc"]
+    # Not what stands in front of the first that is trained, but what takes no gradients.
+    assert training["frozen"] == ["bn1", "layer1", "layer2", "layer3", "layer4"]
+
+
+def test_repeats_without_as_many_networks_are_one_line(folder, repeated):
+    np.save(repeated / "three.npy", np.zeros((3, 128), np.int64))
+    with pytest.raises(Problem, match="bases: expected networks for 3 repeats, found 2"):
+        stage.finetune(
+            stage.Params(**PARAMS), 0, 1, "cpu", folder / "train.npz", repeated / "three.npy",
+            repeated / "base.pth", repeated / "bases",
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize("trainable", [["bn1"], [], ["layer4", "conv1"], "fc", ["fc", "fc2"], 3])
 def test_a_last_layer_that_would_stay_random_is_refused(trainable):
     with pytest.raises(ValueError, match="all, or a list with fc and any of conv1, bn1, layer1"):
         stage.Params(**PARAMS | {"trainable": trainable})
 
 
-def test_the_last_layer_of_the_model_takes_what_the_network_gives_it(folder):
-    """It was trained on standardized features: the file's own layer gives the same answers."""
-    train = dataset.load(folder / "train.npz")
-    run(folder, epochs=30)
-    told = files.read_json(folder / "results/fit.json")
-    assert told["training"]["trained"] == ["fc"] and told["trained_parameters"] == 5130
-    assert told["parameters"] == 11_175_370
-    # Every image through the frozen layers once, and through the last one in every epoch.
-    assert told["flops"]["training"] == 128 * (66_011_648 + 30 * 20_480)
-    model = store.load(folder / "model.pth", {resnet18.NAME: resnet18})
-    with torch.no_grad():
-        inputs = model.scaling(torch.from_numpy(train.images))
-        logits = model.network.eval()(inputs)
-    loss = float(cross_entropy(logits, torch.from_numpy(train.labels)))
-    assert loss < 0.2  # on what it was fitted to; without the scale it would be anything
-
-
-def test_repeats_start_from_networks_of_their_own(folder, tmp_path):
-    halves = np.arange(128) % 2
-    np.save(tmp_path / "folds.npy", [halves, halves[::-1]])
-    settings = Pretrain.model_construct(source="none")
-    pretrain(settings, 5, 1, "cpu", 2, folder, tmp_path / "b.pth", tmp_path / "bases", tmp_path)
-    stage.finetune(
-        stage.Params(**PARAMS), 0, 1, "cpu", folder / "train.npz", tmp_path / "folds.npy",
-        tmp_path / "b.pth", tmp_path / "bases", tmp_path / "m.pth", tmp_path / "r", tmp_path / "c",
-    )  # fmt: skip
-    scores = pd.read_csv(tmp_path / "r/scores.csv").query("metric == 'accuracy'")
-    assert scores[["repeat", "fold"]].to_numpy().tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
-    # The second repeat's frozen layers are the second network's: other folds' loss moves with it.
-    torch.save(torch.load(tmp_path / "b.pth", weights_only=True), tmp_path / "bases/2.pth")
-    before = pd.read_csv(tmp_path / "r/history.csv")
-    stage.finetune(
-        stage.Params(**PARAMS), 0, 1, "cpu", folder / "train.npz", tmp_path / "folds.npy",
-        tmp_path / "b.pth", tmp_path / "bases", tmp_path / "m.pth", tmp_path / "r", tmp_path / "c",
-    )  # fmt: skip
-    after = pd.read_csv(tmp_path / "r/history.csv")
-    same = (before["val_loss"] == after["val_loss"]).groupby(before["repeat"]).all()
-    assert same.to_dict() == {1: True, 2: False}
-
-
 @pytest.mark.parametrize(
-    "damage", [b"", b"no model", pickle.dumps({"architecture": "ResNet18"}), "simple_nn"]
+    "damage", [b"", b"no model", pickle.dumps({"architecture": "ResNet18"}, 2), "simple_nn"]
 )
 def test_a_bad_base_is_one_line(folder, tmp_path, damage):
     base = tmp_path / "base.pth"
@@ -207,7 +297,7 @@ def test_a_bad_base_is_one_line(folder, tmp_path, damage):
     with pytest.raises(Problem, match=r"base\.pth: expected a model \(ResNet18\), found another"):
         stage.finetune(
             stage.Params(**PARAMS), 0, 1, "cpu",
-            folder / "train.npz", folder / "folds.npy", base,
+            folder / "train.npz", folder / "folds.npy", base, folder / "bases",
         )  # fmt: skip
 
 

@@ -325,7 +325,7 @@ def test_letters_with_the_shape_of_a_digit_are_framed(tmp_path):
     """In the pixels: the frame's colour lies around those letters, and around no other."""
     letters, digits = letters_and_digits(23), letters_and_digits(100)
     figure = glyph_sheet.draw(letters, digits, "Imágenes", {"О", "З", "l"})
-    assert "letra con la forma de un dígito" in texts(figure)
+    assert any(t.startswith("letra con la forma de un dígito") for t in texts(figure))
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
