@@ -3,25 +3,21 @@
 import json
 import unicodedata
 
-import numpy as np
 import pytest
 import torch
 from torchvision.models import resnet18 as torchvision_resnet18
 
 from stages.pretrain import Params, pretrain
-from taller.data import glyphs
+from taller.data import dataset, glyphs
 from taller.models import bases, resnet18
 from taller.program import files, seeds
 from taller.program.errors import Problem
-from taller.training import letters
+from taller.training import cost, letters, numerics
 
-PARAMS = {
-    "images": 4000, "batch_size": 128, "learning_rate": 0.05, "weight_decay": 0.0005,
-    "label_smoothing": 0.1,
-}  # fmt: skip
-
-
-HELD_OUT = 1000
+PARAMS = {"batch_size": 128, "learning_rate": 0.05, "weight_decay": 0.0005, "label_smoothing": 0.1}
+# Far fewer than params.yaml admits: nothing is learnt from them, and hardly any time goes by.
+FEW, HELD_OUT = 512, 200
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -31,18 +27,18 @@ def traced():
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Run the stage; gives its model file and what it says of it."""
+    """Run the stage; gives its first model file, what it says of it, and where the others are."""
     monkeypatch.setattr(letters, "HELD_OUT", HELD_OUT)
 
-    def stage(source: str, imagenet: dict, name: str = "base.pth", repeats: int = 1):
+    def stage(source: str, imagenet: dict, name: str = "base", repeats: int = 1):
         files.write_json(tmp_path / "pretrained.json", {"imagenet": imagenet})
-        model = tmp_path / name
-        # Fewer letters than the schema admits: enough to be above chance.
-        chosen = Params.model_construct(source=source, **PARAMS)
-        pretrain(chosen, 1, 2, "cpu", repeats, tmp_path, model, tmp_path / "bases", tmp_path)
-        facts = json.loads((tmp_path / "pretrain.json").read_text())
+        model, others = tmp_path / f"{name}.pth", tmp_path / f"{name}s"
+        chosen = Params.model_construct(source=source, images=FEW, **PARAMS)
+        pretrain(chosen, 1, 2, "cpu", repeats, tmp_path, model, others, tmp_path)
+        facts = json.loads((tmp_path / "pretrain.json").read_text(encoding="utf-8"))
         assert facts["sha256"] == files.sha256(model)
-        return torch.load(model, weights_only=True), facts
+        assert len(bases.load(model, others, repeats)) == repeats
+        return torch.load(model, weights_only=True), facts, others
 
     return stage
 
@@ -59,9 +55,12 @@ def imagenet(tmp_path):
 @pytest.mark.parametrize("requested", ["imagenet", "auto"])
 def test_imagenets_weights_are_taken_as_they_are(run, imagenet, requested):
     state, download = imagenet
-    base, facts = run(requested, download)
+    base, facts, others = run(requested, download, repeats=3)
     assert (facts["requested"], facts["source"]) == (requested, "imagenet")
     assert facts["weights_sha256"] == download["sha256"]
+    # One for all repeats: there is no chance in it.
+    assert facts["networks"] == 1 and not list(others.glob("*.pth"))
+    assert not {"glyph_accuracy", "flops", "twins"} & facts.keys()
     assert base["scaling"]["mean"] == [0.485, 0.456, 0.406]
     assert base["arguments"] == {"classes": 1000, "shape": [3, 224, 224]}
     assert all(torch.equal(value, state[key]) for key, value in base["state_dict"].items())
@@ -98,13 +97,13 @@ def test_imagenet_that_is_not_there_is_one_line(run):
         run("imagenet", {"available": False, "file": None})
 
 
-def test_glyphs_train_to_the_same_bytes_and_better_than_chance(run, monkeypatch, capsys):
-    first, facts = run("glyphs", {"available": True})
+def test_glyphs_train_to_the_same_bytes_a_network_for_each_repeat(run, monkeypatch, capsys):
+    first, facts, others = run("glyphs", {"available": True}, repeats=2)
     assert (facts["requested"], facts["source"]) == ("glyphs", "glyphs")
-    assert facts["images"] == PARAMS["images"]
-    # 372 classes: chance is 0.003. Thirty-two steps are enough to be far above it.
-    (accuracy,) = facts["glyph_accuracy"]
-    assert accuracy > 0.01
+    assert (facts["images"], facts["networks"], len(facts["glyph_accuracy"])) == (FEW, 2, 2)
+    second = torch.load(others / "2.pth", weights_only=True)["state_dict"]
+    weights = [key for key, value in second.items() if value.ndim > 1]
+    assert not any(torch.equal(second[key], first["state_dict"][key]) for key in weights)
     capsys.readouterr()
 
     drawn, draw = [], glyphs.draw
@@ -114,16 +113,61 @@ def test_glyphs_train_to_the_same_bytes_and_better_than_chance(run, monkeypatch,
         return draw(paths, classes, count, pen)
 
     monkeypatch.setattr(glyphs, "draw", counted)
-    second, again = run("auto", {"available": False}, "again.pth")
+    once, again, _ = run("auto", {"available": False}, "again")
     # Without ImageNet auto is glyphs, and says so.
-    assert (again["requested"], again["source"]) == ("auto", "glyphs")
+    assert (again["requested"], again["source"], again["networks"]) == ("auto", "glyphs", 1)
     assert "auto is glyphs here" in capsys.readouterr().out
-    assert again["glyph_accuracy"] == facts["glyph_accuracy"]
+    assert again["glyph_accuracy"] == facts["glyph_accuracy"][:1]
     for key, value in first["state_dict"].items():
-        assert torch.equal(value, second["state_dict"][key]), key
-    # Just as many letters as it says, those of other fonts, and the sheet.
-    assert sum(drawn) == PARAMS["images"] + HELD_OUT + 100
-    assert len(drawn) == 32 + 8 + 10 + 1  # the sheet begins with the letters nearest to digits
+        assert torch.equal(value, once["state_dict"][key]), key
+    # Just as many letters as it says, those of other fonts, and the sheet: ten chosen, and others.
+    assert drawn == [128] * 4 + [128, HELD_OUT - 128] + [1] * 10 + [90]
+
+
+def test_letters_are_learnt(monkeypatch):
+    monkeypatch.setattr(letters, "HELD_OUT", 1000)
+    with numerics.threads(2):
+        found = letters.pretrain(resnet18.build, images=4000, **PARAMS, seed=1, device=CPU)
+    # 372 classes: chance is 0.003. Thirty-two steps are enough to be far above it.
+    assert found.accuracy > 0.01
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Networks of the letters' classes that nobody trains; they know more and more letters."""
+    known = iter((0.25, 0.5, 0.75))
+
+    def pretrain_nothing(build, *, seed, **_):
+        torch.manual_seed(seed)
+        return letters.Pretraining(build(372, (1, 28, 28)), ["A"] * 372, next(known))
+
+    monkeypatch.setattr(letters, "pretrain", pretrain_nothing)
+
+
+def test_the_facts_of_letters(run, untrained, traced, tmp_path):
+    *_, facts, others = run("glyphs", {"available": True}, repeats=3)
+    assert [path.name for path in sorted(others.glob("*.pth"))] == ["2.pth", "3.pth"]
+    assert (facts["networks"], facts["glyph_accuracy"]) == (3, [0.25, 0.5, 0.75])
+    step = cost.count(resnet18.build(372, (1, 28, 28)), (1, 28, 28)).step
+    assert facts["flops"] == FEW * step  # of one network
+    drawn = {glyphs.alphabet()[place] for place in traced[1].tolist()}
+    assert facts["letters"] == len(drawn) == 529
+    assert facts["shapes"] == len({*glyphs.shapes(*traced).tolist()} - {-1}) == 372
+    # Unicode's name of a letter begins with its script; phonetic ones are called Latin, too.
+    scripts = {unicodedata.name(letter).split()[0] for letter in drawn}
+    assert scripts | {"PHONETIC"} == {name.upper().replace("'", "") for name in facts["alphabets"]}
+    assert len(facts["alphabets"]) == 9
+    assert facts["alike"] == glyphs.ALIKE
+
+
+def test_the_sheet_begins_with_the_letters_nearest_to_the_digits(run, untrained, tmp_path):
+    _, facts, _ = run("glyphs", {"available": True})
+    assert [twin["digit"] for twin in facts["twins"]] == [*"0123456789"]
+    sheet = dataset.load(tmp_path / "muestra_letras.npz")
+    assert (sheet.images.shape, sheet.names) == ((100, 1, 28, 28), tuple(glyphs.alphabet()))
+    first = [sheet.names[label] for label in sheet.labels[:10]]
+    assert first == [twin["letters"][0] for twin in facts["twins"]]
+    assert len({*sheet.labels[10:].tolist()}) > 50
 
 
 def test_tracing_is_the_same_every_time():
@@ -132,50 +176,16 @@ def test_tracing_is_the_same_every_time():
         assert torch.equal(once, again)
 
 
-def test_none_is_random_weights_of_the_seed(run):
-    base, facts = run("none", {"available": True})
-    torch.manual_seed(seeds.of_weights(seeds.of_pretraining(1)))
-
-    expected = resnet18.build(1, (1, 28, 28)).state_dict()
-    assert facts["source"] == "none" and "glyph_accuracy" not in facts
-    assert all(torch.equal(value, expected[key]) for key, value in base["state_dict"].items())
-
-
-def test_every_repeat_starts_from_a_network_of_its_own(run, tmp_path):
-    base, facts = run("none", {"available": True}, repeats=3)
-    assert facts["networks"] == 3
-    found = bases.load(tmp_path / "base.pth", tmp_path / "bases", 3)
-    first = [one.network.state_dict()["conv1.weight"] for one in found]
-    assert torch.equal(first[0], base["state_dict"]["conv1.weight"])
-    assert not any(torch.equal(first[a], first[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
-    with pytest.raises(Problem, match="expected networks for 2 repeats, found 3"):
-        bases.load(tmp_path / "base.pth", tmp_path / "bases", 2)
-
-
-def test_imagenets_network_is_that_of_all_repeats(run, imagenet, tmp_path):
-    _, facts = run("imagenet", imagenet[1], repeats=3)
-    assert facts["networks"] == 1
-    assert len(bases.load(tmp_path / "base.pth", tmp_path / "bases", 3)) == 3
-
-
-def test_eight_of_ten_digits_have_a_twin_among_the_letters(traced):
-    found = {twin["digit"]: twin for twin in glyphs.twins("0123456789")}
-    assert [d for d, twin in found.items() if twin["correlation"] <= glyphs.ALIKE] == ["4", "7"]
-    assert "З" in found["3"]["letters"] and "O" in found["0"]["letters"]
-    # Once more with numpy, for one digit: the best of all its glyphs with all those of letters.
-    paths, letters = traced
-    signs, places = glyphs.trace(signs="0123456789")
-    even = torch.ones(1)
-    pictures = np.stack([glyphs.write(p[None], 3 * even, 2 * even)[0].ravel() for p in paths])
-    best, nearest = -1.0, None
-    for sign in signs[places == 9]:
-        picture = glyphs.write(sign[None], 3 * even, 2 * even)[0].numpy().ravel()
-        a, b = picture - picture.mean(), pictures - pictures.mean(axis=1, keepdims=True)
-        alike = b @ a / np.linalg.norm(a) / np.linalg.norm(b, axis=1)
-        if alike.max() > best:
-            best, nearest = alike.max(), glyphs.alphabet()[letters[alike.argmax()]]
-    assert found["9"]["correlation"] == pytest.approx(best, abs=1e-4)
-    assert found["9"]["letters"][0] == nearest
+def test_none_is_random_weights_of_the_seed_and_the_repeat(run):
+    base, facts, others = run("none", {"available": True}, repeats=2)
+    assert (facts["source"], facts["networks"]) == ("none", 2)
+    assert not {"glyph_accuracy", "flops", "twins"} & facts.keys()
+    second = torch.load(others / "2.pth", weights_only=True)
+    for repeat, found in enumerate((base, second)):
+        torch.manual_seed(seeds.of_weights(seeds.of_pretraining(1, repeat)))
+        expected = resnet18.build(1, (1, 28, 28)).state_dict()
+        assert all(torch.equal(value, expected[key]) for key, value in found["state_dict"].items())
+    assert not torch.equal(base["state_dict"]["conv1.weight"], second["state_dict"]["conv1.weight"])
 
 
 def test_no_letter_is_a_digit():
