@@ -97,7 +97,8 @@ class Hostile:
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b"PK\x03\x04", pickle.dumps(Hostile(), 2), {"architecture": "Other"}, [1], torch.zeros(2),
+        b"", b"PK\x03\x04", pickle.dumps(Hostile(), 2), {"architecture": "Other"}, [1],
+        torch.zeros(2),
         {"architecture": "SimpleNN", "arguments": {"classes": 2, "shape": [1, 2, 2]}, "names": [],
          "scaling": {"mean": [0.0], "std": [1.0], "size": [2, 2]}, "state_dict": {}},
         {"architecture": "SimpleNN", "arguments": {"units": 3}},
