@@ -6,7 +6,8 @@ from pathlib import Path
 import made_up
 
 from taller.scores import comparison
-from taller.scores.comparison import Comparison, Verdict
+from taller.scores.comparison import Comparison
+from taller.scores.pair import Verdict
 
 SIMPLE, TUNED = made_up.TWO
 CNN = replace(made_up.THREE[2], kind="una red convolucional pequeña")

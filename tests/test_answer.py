@@ -11,7 +11,7 @@ from contest import ENDINGS, HIGH, LOW, MIDDLE, PRETRAINING
 from scipy import stats
 
 from taller.report.report import report
-from taller.scores.comparison import Verdict
+from taller.scores.pair import Verdict
 
 LEAD = {
     "beats both": "Sí.",

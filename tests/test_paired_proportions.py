@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from taller.scores.statistics import Estimate, paired_proportions
+from taller.scores.proportions import paired_proportions
+from taller.scores.statistics import Estimate
 
 # Rates of images that only the first, and only the second model gets right.
 RATES = [(a, b) for a in (0.01, 0.05, 0.1, 0.2, 0.4) for b in (0.01, 0.03, 0.05, 0.1, 0.2, 0.55)]

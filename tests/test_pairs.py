@@ -12,9 +12,9 @@ from scipy import stats
 from sklearn.metrics import accuracy_score
 
 from taller.scores import comparison
-from taller.scores.comparison import Verdict
+from taller.scores.pair import Verdict
+from taller.scores.posterior import Posterior
 from taller.scores.results import Result
-from taller.scores.statistics import Posterior
 
 REPEATS, FOLDS = 3, 4
 # What the second model is against the first, by its accuracy on each of four folds.

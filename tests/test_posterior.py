@@ -5,12 +5,8 @@ import pytest
 from baycomp import CorrelatedTTest
 from scipy import integrate, stats
 
-from taller.scores.statistics import (
-    Posterior,
-    bayesian_correlated_t,
-    corrected_paired_t,
-    repeats_to_settle,
-)
+from taller.scores.posterior import Posterior, bayesian_correlated_t, repeats_to_settle
+from taller.scores.statistics import corrected_paired_t
 
 ROPE = 0.005
 

@@ -12,7 +12,7 @@ from contest import CNN, ENDINGS, HIGH, LOW, MIDDLE, PRETRAINING, SIMPLE, TUNED,
 from taller.report.references import REFERENCES
 from taller.report.reflections import CONTROL, SIMILARITY, WITHOUT
 from taller.report.report import report
-from taller.scores.comparison import Verdict
+from taller.scores.pair import Verdict
 from taller.scores.statistics import Estimate
 
 SPACE = "\u00a0"

@@ -7,7 +7,8 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from taller.scores.statistics import corrected_paired_t, exact_mcnemar, fold_mean, holm, wilson
+from taller.scores.proportions import exact_mcnemar, wilson
+from taller.scores.statistics import corrected_paired_t, fold_mean, holm
 
 FIRST = np.array([0.971, 0.969, 0.974, 0.968, 0.972])
 SECOND = np.array([0.980, 0.976, 0.979, 0.981, 0.977])

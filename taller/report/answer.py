@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from taller.report import steps
 from taller.report.spanish import certainty, listed, percent, plain, points
 from taller.report.words import words
-from taller.scores.comparison import Comparison, Pair, Verdict
+from taller.scores.comparison import Comparison
+from taller.scores.pair import Pair, Verdict
 from taller.scores.premises import Failure, Kind
 from taller.scores.results import Result
 

@@ -4,7 +4,8 @@ from taller.report import steps
 from taller.report.answer import settling
 from taller.report.spanish import certainty, count, listed, number, p_value, percent, plain, points
 from taller.report.words import words
-from taller.scores.comparison import Comparison, Pair, Verdict
+from taller.scores.comparison import Comparison
+from taller.scores.pair import Pair, Verdict
 
 CONCLUSIONS = {
     Verdict.BETTER: "mejor",

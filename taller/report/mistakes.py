@@ -3,7 +3,8 @@
 import numpy as np
 
 from taller.report.spanish import count, listed, p_value, points
-from taller.scores.comparison import Comparison, Pair, Verdict
+from taller.scores.comparison import Comparison
+from taller.scores.pair import Pair, Verdict
 from taller.scores.results import Result
 
 

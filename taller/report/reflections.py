@@ -8,7 +8,8 @@ from taller.report import steps
 from taller.report.compared import twins
 from taller.report.spanish import listed, percent, points
 from taller.report.words import words
-from taller.scores.comparison import Comparison, Verdict
+from taller.scores.comparison import Comparison
+from taller.scores.pair import Verdict
 
 WORKSHOP = (
     "El taller comparó SimpleNN con una ResNet18 de ImageNet, a la que puso una primera capa nueva "

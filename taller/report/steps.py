@@ -4,7 +4,8 @@ The fine-tuned network differs from the baseline in architecture and pretraining
 network in between that changes the architecture alone, the difference comes apart into two steps.
 """
 
-from taller.scores.comparison import Comparison, Pair
+from taller.scores.comparison import Comparison
+from taller.scores.pair import Pair
 from taller.scores.results import Result
 
 

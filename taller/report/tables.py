@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from taller.scores.comparison import Comparison, Pair, accuracy_on_test, cv_estimate
+from taller.scores.comparison import Comparison, accuracy_on_test, cv_estimate
+from taller.scores.pair import Pair
 from taller.scores.results import METRICS, Result
 
 # As the workshop spells its columns.

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -13,91 +12,11 @@ import pandas as pd
 from taller.models.catalogue import Entry
 from taller.program import files
 from taller.program.errors import Problem
-from taller.scores import premises, results, statistics
+from taller.scores import posterior, premises, proportions, results, statistics
+from taller.scores.pair import Pair
 from taller.scores.premises import Failure
 from taller.scores.results import Result
-from taller.scores.statistics import (
-    DECIDED,
-    SIGNIFICANT,
-    Disagreement,
-    Estimate,
-    PairedDifference,
-    Posterior,
-)
-
-
-class Verdict(StrEnum):
-    """What may be said of the second model of a pair against the first."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    EQUAL = "equal"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two models on the same folds and the same test images.
-
-    Attributes
-    ----------
-    first, second : Result
-    difference : PairedDifference
-        Validation accuracy, second minus first; its p value knows of this pair only.
-    p_value : float
-        The same, corrected with Holm's method for all pairs of the comparison.
-    disagreement : Disagreement
-        Of the test images.
-    both, neither : int
-        Test images that both models got right, and none.
-    posterior : Posterior
-        Of the validation accuracies: how probable it is that the second model is better or
-        worse by more than the rope.
-    settled_by : int or None
-        How many repeats in all would let the posterior decide: 0 where it does, None where
-        `statistics.repeats_to_settle` finds no number worth a thought.
-    test_difference : Estimate
-        Accuracy on the test images, second minus first.
-    """
-
-    first: Result
-    second: Result
-    difference: PairedDifference
-    p_value: float
-    disagreement: Disagreement
-    both: int
-    neither: int
-    posterior: Posterior
-    settled_by: int | None
-    test_difference: Estimate
-
-    @property
-    def significant(self) -> bool:
-        return self.p_value < SIGNIFICANT
-
-    @property
-    def verdict(self) -> Verdict:
-        """Of the second model against the first."""
-        if self.posterior.better > DECIDED:
-            return Verdict.BETTER
-        if self.posterior.worse > DECIDED:
-            return Verdict.WORSE
-        return Verdict.EQUAL if self.posterior.equal > DECIDED else Verdict.UNKNOWN
-
-    def turned(self) -> "Pair":
-        """The same pair, first minus second."""
-        return Pair(
-            first=self.second,
-            second=self.first,
-            difference=self.difference.turned(),
-            p_value=self.p_value,
-            disagreement=self.disagreement.turned(),
-            both=self.both,
-            neither=self.neither,
-            posterior=self.posterior.turned(),
-            settled_by=self.settled_by,
-            test_difference=self.test_difference.turned(),
-        )
+from taller.scores.statistics import Estimate, PairedDifference
 
 
 @dataclass(frozen=True)
@@ -232,12 +151,12 @@ class Comparison:
             second=second,
             difference=difference,
             p_value=p_value,
-            disagreement=statistics.exact_mcnemar(*only),
+            disagreement=proportions.exact_mcnemar(*only),
             both=both,
             neither=neither,
-            posterior=statistics.bayesian_correlated_t(*folds),
-            settled_by=statistics.repeats_to_settle(*folds, repeats=first.repeats),
-            test_difference=statistics.paired_proportions(both, *only, neither),
+            posterior=posterior.bayesian_correlated_t(*folds),
+            settled_by=posterior.repeats_to_settle(*folds, repeats=first.repeats),
+            test_difference=proportions.paired_proportions(both, *only, neither),
         )
 
     def _counts(self, first: Result, second: Result) -> dict:
@@ -292,14 +211,14 @@ def cv_estimate(result: Result, metric: str) -> Estimate:
 
 def accuracy_on_test(result: Result) -> Estimate:
     """Accuracy on the test images, with Wilson's interval."""
-    return statistics.wilson(int(np.trace(result.confusion)), int(result.confusion.sum()))
+    return proportions.wilson(int(np.trace(result.confusion)), int(result.confusion.sum()))
 
 
 def calibration(result: Result) -> pd.DataFrame:
     """The bins of confidence, with the ``accuracy`` of each and its Wilson interval."""
     rows = result.calibration
     found = [
-        statistics.wilson(hits, images)
+        proportions.wilson(hits, images)
         for hits, images in zip(rows["hits"].tolist(), rows["images"].tolist(), strict=True)
     ]
     return rows.assign(
