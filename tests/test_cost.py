@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import conv2d
 from torchvision.models import resnet18 as torchvision_resnet18
 
 from taller.models import cnn, resnet18, simple_nn, surgery
@@ -22,9 +23,14 @@ def by_hand(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
     counted = {}
 
     def of(name):
-        def hook(layer, _, output):
+        def hook(layer, inputs, output):
             places = output[0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
             counted[name] = 2 * layer.weight.numel() * places
+            if places == 1 and isinstance(layer, nn.Conv2d):
+                # Each tap that sees a pixel rather than padding adds a one.
+                ones = torch.ones_like(inputs[0][:1]), torch.ones_like(layer.weight)
+                seen = conv2d(*ones, stride=layer.stride, padding=layer.padding)
+                counted[name] = 2 * int(seen.sum())
 
         return hook
 

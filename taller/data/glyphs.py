@@ -158,7 +158,7 @@ def shapes(paths: Tensor, letters: Tensor) -> Tensor:
     """
     present, where = letters.unique(return_inverse=True)
     first = torch.stack([(where == place).nonzero()[0, 0] for place in range(len(present))])
-    alike = torch.corrcoef(_pictures(paths[first])) > ALIKE
+    alike = _correlations(_pictures(paths[first])) > ALIKE
     group, previous = torch.arange(len(present)), None
     while previous is None or not torch.equal(group, previous):
         previous, group = group, torch.where(alike, group, len(group)).amin(1)
@@ -179,7 +179,7 @@ def twins(signs: str) -> list[dict[str, object]]:
     paths, letters = trace()
     others, places = trace(signs=signs)
     pictures = torch.cat((_pictures(others), _pictures(paths)))
-    alike = torch.corrcoef(pictures)[: len(others), len(others) :]
+    alike = _correlations(pictures)[: len(others), len(others) :]
     classes, names = shapes(paths, letters), alphabet()
     found = []
     for place, sign in enumerate(signs):
@@ -196,6 +196,11 @@ def _pictures(paths: Tensor) -> Tensor:
     """Glyphs written by an even pen: float32, shape (n, pixels)."""
     even = torch.ones(len(paths))
     return write(paths, width=3 * even, edge=2 * even).flatten(1)
+
+
+def _correlations(pictures: Tensor) -> Tensor:
+    """Of every two rows: float64, by NumPy, as PyTorch's square root depends on the processor."""
+    return torch.from_numpy(np.corrcoef(pictures.double().numpy()))
 
 
 def draw(

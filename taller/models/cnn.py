@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import nn
 
+from taller.models.layers import Conv2d, Linear
 from taller.program import params
 
 NAME = "CNN"
@@ -50,14 +51,14 @@ def build(
     """
     layers: list[nn.Module] = []
     for before, after in pairwise([shape[0], *channels]):
-        convolution = nn.Conv2d(before, after, kernel_size=5, stride=2, padding=2)
+        convolution = Conv2d(before, after, kernel_size=5, stride=2, padding=2)
         layers += [convolution, nn.BatchNorm2d(after), nn.ReLU()]
     features = channels[-1] * prod(ceil(side / 2 ** len(channels)) for side in shape[1:])
     return nn.Sequential(
         *layers,
         nn.Flatten(),
-        nn.Linear(features, units),
+        Linear(features, units),
         nn.ReLU(),
         nn.Dropout(dropout),
-        nn.Linear(units, classes),
+        Linear(units, classes),
     )

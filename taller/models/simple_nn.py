@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
+from taller.models.layers import Linear
 from taller.program import params
 
 NAME = "SimpleNN"
@@ -48,11 +49,11 @@ class SimpleNN(nn.Module):
         layers: list[nn.Module] = [nn.Flatten()]
         units = prod(shape)
         for position, width in enumerate(hidden):
-            layers += [nn.Linear(units, width), nn.ReLU()]
+            layers += [Linear(units, width), nn.ReLU()]
             if position == 0:
                 layers.append(nn.Dropout(dropout))
             units = width
-        self.net = nn.Sequential(*layers, nn.Linear(units, classes))
+        self.net = nn.Sequential(*layers, Linear(units, classes))
 
     def forward(self, images: Tensor) -> Tensor:
         """Scaled images, shape (n, *shape), to logits, shape (n, classes)."""

@@ -57,9 +57,11 @@ class Batches:
         return (inputs for inputs, _ in self)
 
     def _cut(self, rows: Tensor) -> Iterator[Batch]:
+        # Rows of a matrix are gathered several times faster than images of three dimensions.
+        flat, shape = self.inputs.reshape(len(self.inputs), -1), self.inputs.shape[1:]
         for chosen in rows.split(split(len(rows), self.size)):
-            inputs, labels = self.inputs[chosen], self.labels[chosen]
-            yield self.prepare(inputs.to(self.device)), labels.to(self.device)
+            inputs = flat.index_select(0, chosen).view(-1, *shape)
+            yield self.prepare(inputs.to(self.device)), self.labels[chosen].to(self.device)
 
 
 def split(count: int, size: int) -> list[int]:

@@ -1,0 +1,70 @@
+"""PyTorch's linear layer and convolution, computed such that the processor's vendor is no input."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear as native_linear
+
+from taller.program import portable
+
+_product = torch.ops.mkldnn._linear_pointwise.default
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear`; under portable numerics oneDNN's, as MKL's fast one differs by vendor."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """From (n, in_features) to (n, out_features)."""
+        return linear(inputs, self.weight, self.bias)
+
+
+class Conv2d(nn.Conv2d):
+    """`torch.nn.Conv2d`; where its output is one pixel, without the taps that see only padding.
+
+    A padded 3 x 3 convolution of a map of 1 x 1 is its centre tap: a linear layer, with a ninth
+    of the arithmetic. For square kernels, without groups or dilation.
+    """
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """From (n, in_channels, h, w) to (n, out_channels, h', w')."""
+        (kernel, _), (padding, _), (stride, _) = self.kernel_size, self.padding, self.stride
+        sides = inputs.shape[2:]
+        if any((side + 2 * padding - kernel) // stride for side in sides):
+            return super().forward(inputs)
+        height, width = (min(side, kernel - padding) for side in sides)
+        taps = self.weight[:, :, padding : padding + height, padding : padding + width]
+        # In the order in which both lie in memory.
+        pixels = inputs[:, :, :height, :width].permute(0, 2, 3, 1).flatten(1)
+        outputs = linear(pixels, taps.permute(0, 2, 3, 1).flatten(1), self.bias)
+        return outputs[:, :, None, None]
+
+
+def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """``inputs @ weight.T + bias``: shapes (n, i), (o, i), (o,) to (n, o), float32."""
+    if inputs.device.type == "cpu" and portable.is_pinned():
+        return _Linear.apply(inputs, weight, bias)
+    return native_linear(inputs, weight, bias)
+
+
+class _Linear(torch.autograd.Function):
+    """oneDNN's linear layer, and as gradients the same with its operands turned."""
+
+    @staticmethod
+    def forward(ctx, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        # Turned or not is the same to oneDNN, but over rows with gaps it takes ages.
+        inputs, weight = inputs.contiguous(), weight.contiguous()
+        ctx.save_for_backward(inputs, weight)
+        return _multiplied(inputs, weight, bias)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, weight = ctx.saved_tensors
+        of_inputs, of_weight, of_bias = ctx.needs_input_grad
+        return (
+            _multiplied(gradient, weight.t()) if of_inputs else None,
+            _multiplied(gradient.t().contiguous(), inputs.t()) if of_weight else None,
+            gradient.sum(0) if of_bias else None,
+        )
+
+
+def _multiplied(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    return _product(inputs, weight, bias, "none", [], "")

@@ -1,0 +1,103 @@
+"""The same bits on every x86-64 processor with AVX2: what decides them, pinned before it loads.
+
+NumPy, SciPy, PyTorch and the libraries inside it choose their kernels when they are loaded, by
+what the processor can, and add in another order, or fuse a multiplication into it, from one to the
+next. Packages that compute call `pin` before anything else of theirs is imported.
+"""
+
+import os
+import platform
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from taller.program import params
+from taller.program.errors import Problem
+from taller.program.params import Key
+
+Numerics = Annotated[Literal["portable", "native"], Field(), Key("numerics")]
+
+# Everybody's processor from 2013 on. What is capped costs nothing on one that has no more.
+PINNED = {
+    "ATEN_CPU_CAPABILITY": "avx2",  # PyTorch's own kernels
+    "ONEDNN_MAX_CPU_ISA": "AVX2",  # its convolutions and linear layers
+    "ONEDNN_DEFAULT_FPMATH_MODE": "STRICT",
+    # Its other matrix products, and vectors' exp, sin and cos: MKL has kernels of its own for each
+    # vendor in every other mode, AVX2 too. Its square root differs in this one as well.
+    "MKL_CBWR": "COMPATIBLE",
+    "MKL_DYNAMIC": "FALSE",  # as many threads as are asked for, be there fewer cores
+    "OMP_DYNAMIC": "FALSE",
+    # NumPy's AVX2 kernels sort ties in another order from one processor to the next.
+    "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+    "OPENBLAS_CORETYPE": "Haswell",  # NumPy's and SciPy's matrix products
+    "OPENBLAS_NUM_THREADS": "1",
+}
+DECIDED_BY = ("numpy", "scipy", "torch")  # modules that read them once, when they are imported
+
+
+def pin() -> None:
+    """Pin what decides the bits of this process and those it starts, as ``numerics`` says.
+
+    Warns where it comes too late. A ``params.yaml`` that cannot be read is pinned like the
+    default: whoever needs a value of it says what is wrong.
+    """
+    try:
+        native = params.load().get("numerics") == "native"
+    except Problem:
+        native = False
+    if native:
+        for name, value in PINNED.items():
+            if os.environ.get(name) == value:  # by the process that started this one
+                del os.environ[name]
+    elif is_x86() and not is_pinned():
+        os.environ.update(PINNED)
+        if late := [name for name in DECIDED_BY if name in sys.modules]:
+            warnings.warn(f"numerics: {late[0]} was imported before it was pinned", stacklevel=2)
+
+
+def is_pinned() -> bool:
+    """Whether this process computes with pinned kernels."""
+    return is_x86() and PINNED.items() <= os.environ.items()
+
+
+def is_x86() -> bool:
+    """Whether this is the architecture that equal bits are promised on."""
+    return platform.machine().lower() in ("x86_64", "amd64")
+
+
+def told() -> str:
+    """One line: what was pinned, and on what processor."""
+    where = processor()
+    if not is_pinned():
+        why = "" if is_x86() else ", and equal bits are promised on x86-64 alone"
+        return f"numerics: native on {where}: bits as of this processor{why}"
+    if not has_avx2():
+        return f"numerics: portable on {where}, which lacks AVX2: bits as of this processor"
+    return f"numerics: portable on {where}: pinned to AVX2, as on every x86-64 that has it"
+
+
+def processor() -> str:
+    """The name that the processor gives itself, its family and model, and AVX-512 if it has it."""
+    facts = _facts()
+    name = facts.get("model name") or platform.processor() or platform.machine()
+    if "cpu family" in facts:
+        name += f" (family {facts['cpu family']}, model {facts['model']})"
+    return f"{name} with AVX-512" if "avx512f" in facts.get("flags", "") else name
+
+
+def has_avx2() -> bool:
+    """Whether the processor can what `PINNED` asks for; where nobody tells, it is taken for it."""
+    return "avx2" in _facts().get("flags", "avx2").split()
+
+
+def _facts() -> dict[str, str]:
+    """What Linux tells of the first processor; elsewhere nothing."""
+    try:
+        first = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -1,0 +1,70 @@
+"""Our linear layer and convolution against PyTorch's own: values and gradients."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from taller.models import layers, resnet18
+from taller.program import portable
+
+
+def pair(theirs: nn.Module, ours: type) -> tuple[nn.Module, nn.Module]:
+    """A layer of PyTorch's and ours, of the same weights."""
+    own = copy.deepcopy(theirs)
+    own.__class__ = ours
+    return theirs, own
+
+
+def agree(both: tuple[nn.Module, nn.Module], inputs: torch.Tensor) -> None:
+    """The same outputs and gradients, of the inputs too."""
+    found = []
+    for layer in both:
+        leaf = inputs.clone().requires_grad_()
+        outputs = layer(leaf)
+        outputs.backward(torch.linspace(-1, 1, outputs.numel()).view(outputs.shape))
+        found.append([outputs, leaf.grad, *(one.grad for one in layer.parameters())])
+    for theirs, ours in zip(*found, strict=True):
+        assert theirs.shape == ours.shape
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_these_tests_run_pinned():
+    assert portable.is_pinned() == portable.is_x86()
+
+
+@pytest.mark.parametrize("images", [1, 2, 37, 64])
+@pytest.mark.parametrize(("features", "classes", "bias"), [(9, 3, True), (784, 128, False)])
+def test_a_linear_layer(images, features, classes, bias):
+    agree(pair(nn.Linear(features, classes, bias), layers.Linear), torch.randn(images, features))
+
+
+@pytest.mark.parametrize("kernel, padding", [(1, 0), (3, 1), (5, 2), (3, 0), (2, 1)])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("sides", [(1, 1), (2, 2), (1, 2), (3, 2), (5, 4)])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_convolution(kernel, padding, stride, sides, last):
+    if min(sides) + 2 * padding < kernel:
+        pytest.skip("PyTorch refuses a kernel that is larger than the padded map")
+    layout = torch.channels_last if last else torch.contiguous_format
+    theirs = nn.Conv2d(4, 6, kernel, stride, padding).to(memory_format=layout)
+    inputs = torch.randn(5, 4, *sides).contiguous(memory_format=layout)
+    agree(pair(theirs, layers.Conv2d), inputs)
+
+
+def test_the_arithmetic_of_a_map_of_one_pixel_is_a_linear_layers(monkeypatch):
+    asked = []
+    product = layers.linear
+    monkeypatch.setattr(layers, "linear", lambda *of: asked.append(of[1].shape) or product(*of))
+    network = resnet18.build(10, (1, 28, 28)).eval()
+    network(torch.zeros(2, 1, 28, 28))
+    first = [(512, 256 * 4), (512, 512), (512, 256)]  # with the two that make the map so small
+    assert asked == [*first, (512, 512), (512, 512), (10, 512)]
+
+
+def test_native_numerics_are_pytorchs_own(monkeypatch):
+    monkeypatch.setattr(portable, "is_pinned", lambda: False)
+    theirs, ours = pair(nn.Linear(50, 20), layers.Linear)
+    images = torch.randn(64, 50)
+    assert torch.equal(theirs(images), ours(images))
