@@ -38,21 +38,26 @@ def stages(root: Path = ROOT) -> dict[str, list[str]]:
 
 
 def code(stage: str, networks: list[str], root: Path = ROOT) -> list[str]:
-    """What dvc.yaml lists of the code of a stage.
+    """What dvc.yaml lists of the code of a stage: its own, and what all its networks import.
 
     Raises
     ------
     Problem
-        At a network that imports what the stage itself does not.
+        At a network that imports what neither the stage nor all the others do.
     """
-    found = closure(root / f"stages/{stage}.py", root)
-    for network in networks:
-        own = NETWORK.replace("${item.network}", network)
-        if more := sorted({*closure(root / own, root)} - {*found, own}):
+    found = {*closure(root / f"stages/{stage}.py", root)}
+    if not networks:
+        return sorted(found)
+    names = [NETWORK.replace("${item.network}", network) for network in networks]
+    own = {name: {*closure(root / name, root)} - {name} for name in names}
+    found |= set.intersection(*own.values())
+    for name, reached in own.items():
+        if more := sorted(reached - found):
             raise Problem(
-                f"{own}: expected imports that stages/{stage}.py has too, found {more[0]}"
+                f"{name}: expected imports that stages/{stage}.py or all networks have too, "
+                f"found {more[0]}"
             )
-    return sorted([*found, NETWORK] if networks else found)
+    return sorted([*found, NETWORK])
 
 
 def closure(file: Path, root: Path = ROOT) -> list[str]:
@@ -85,27 +90,40 @@ def closure(file: Path, root: Path = ROOT) -> list[str]:
 
 
 def _candidates(file: Path, name: str) -> set[str]:
-    """Where the modules that `file` imports, and their packages, would stand."""
+    """Where the modules that `file` imports would stand, and the packages of all of them."""
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise Problem(f"{name}: expected the script of a stage, found nothing") from None
     except SyntaxError as error:
         raise Problem(f"{name}:{error.lineno}: expected Python, found {error.text!r}") from None
+    named = {
+        Path(name).with_name(node.value).as_posix()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and _is_beside(file, node.value)
+    }
+    places = {name, *(f"{module.replace('.', '/')}.py" for module in imported(tree, name))}
+    packages = {parent for place in places for parent in Path(place).parents if parent.name}
+    return named | places | {f"{package.as_posix()}/__init__.py" for package in packages}
+
+
+def imported(tree: ast.Module, name: str) -> set[str]:
+    """The modules, and what may be one, that a parsed file called `name` imports, by full name.
+
+    Raises
+    ------
+    Problem
+        At a relative import.
+    """
     modules: set[str] = set()
-    named: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.Constant) and _is_beside(file, node.value):
-            named.add(Path(name).with_name(node.value).as_posix())
         elif isinstance(node, ast.ImportFrom):
             if node.level:
                 raise Problem(f"{name}:{node.lineno}: expected imports by full name, found a dot")
             modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    places = {f"{module.replace('.', '/')}.py" for module in modules}
-    packages = {parent for place in places for parent in Path(place).parents if parent.name}
-    return named | places | {f"{package.as_posix()}/__init__.py" for package in packages}
+    return modules
 
 
 def _is_beside(file: Path, value: object) -> bool:
