@@ -8,19 +8,18 @@ the whole model, fitted on all images, and the same history, scores and facts as
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import torch
 from pydantic import BeforeValidator, Field
 from torch import nn
 
-from taller.data import dataset
+from taller.data import dataset, splits
 from taller.data.dataset import Dataset
 from taller.models import bases, resnet18, store, surgery
 from taller.models.scaling import Scaling
 from taller.models.store import Classifier
 from taller.program import cli, files, params, seeds
 from taller.program.params import Device, Seed, Threads
-from taller.training import activations, cost, facts, numerics
+from taller.training import activations, cost, facts, journal, numerics
 from taller.training.batches import identity
 from taller.training.cross_validation import CrossValidation, cross_validate, joined
 from taller.training.engine import Recipe
@@ -59,9 +58,14 @@ def finetune(
     cache: Path = Path(".cache"),
 ) -> None:
     place = numerics.choose_device(device)
-    data, assigned = dataset.load(train), np.load(folds)
+    data = dataset.load(train)
+    assigned = splits.load(folds, len(data))
     starts = bases.load(base, others, len(assigned))
     scaling = starts[0].scaling.suited(data.shape, params.image_size)
+    kept = journal.of_stage(
+        "finetune", cache / "journal", [train, folds, base, others],
+        params=params, seed=seed, threads=threads, device=place,
+    )  # fmt: skip
     repeats = []
     for repeat, start in enumerate(starts):
         torch.manual_seed(seeds.of_weights(seeds.of_fit(seed, repeat)))
@@ -79,6 +83,7 @@ def finetune(
                 # A layer that is trained in front of the head would change its inputs' scale.
                 standardize=params.trainable == (resnet18.HEAD,),
                 seed=seed, repeat=repeat, device=place, label=resnet18.NAME,
+                journal=kept,
             )  # fmt: skip
         repeats.append(outcome)
         if repeat == 0:
@@ -89,6 +94,7 @@ def finetune(
     files.write_json(results / "fit.json", told)
     arguments = {"classes": data.classes, "shape": data.shape}
     store.save(model, resnet18.NAME, arguments, scaling, data.names, whole)
+    kept.forget()
     print(f"{resnet18.NAME}: {joined(repeats)}")
 
 

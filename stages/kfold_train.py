@@ -10,17 +10,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 
-from taller.data import dataset
+from taller.data import dataset, splits
 from taller.models import store
 from taller.models.scaling import Scaling
 from taller.program import cli, files, params
 from taller.program.errors import Problem
 from taller.program.params import Device, PerItem, Seed
-from taller.training import cost, facts
+from taller.training import cost, facts, journal
 from taller.training.cross_validation import cross_validate, joined
 from taller.training.engine import Recipe
 from taller.training.numerics import choose_device
@@ -61,8 +60,10 @@ def kfold_train(
     folds: Path = Path("data/processed/folds.npy"),
     models: Path = Path("modelos"),
     results: Path = Path("resultados"),
+    cache: Path = Path(".cache"),
 ) -> None:
     built, place, data = architecture(network), choose_device(device), dataset.load(train)
+    split = splits.load(folds, len(data))
     knobs = params.model_dump(include=set(built.Knobs.model_fields))
     arguments = {"classes": data.classes, "shape": data.shape, **knobs}
     scaling = Scaling(mean=(0.5,), std=(0.5,), size=data.shape[1:])  # the workshop's
@@ -74,13 +75,18 @@ def kfold_train(
         epochs=params.epochs,
         schedule=params.schedule,
     )
+    kept = journal.of_stage(
+        f"kfold_train.{network}", cache / "journal", [train, folds],
+        params=params, seed=seed, device=place,
+    )  # fmt: skip
     outcome = joined(
         [
             cross_validate(
                 recipe, data.images, data.labels, assigned, batch_size=params.batch_size,
                 prepare=scaling, seed=seed, repeat=repeat, device=place, label=built.NAME,
+                journal=kept,
             )
-            for repeat, assigned in enumerate(np.load(folds))
+            for repeat, assigned in enumerate(split)
         ]
     )  # fmt: skip
 
@@ -93,6 +99,7 @@ def kfold_train(
     )  # fmt: skip
     files.write_json(results / network / "fit.json", told)
     store.save(models / f"{network}.pth", built.NAME, arguments, scaling, data.names, outcome.state)
+    kept.forget()
     print(f"{built.NAME}: {outcome}")
 
 

@@ -1,6 +1,8 @@
 """Downloads from a real server: whole and checked, or one line and nothing that looks whole."""
 
+import errno
 import hashlib
+import os
 import signal
 import socket
 import subprocess
@@ -260,11 +262,11 @@ def test_put_writes_files_whole_or_not_at_all_and_never_over_another(tmp_path, m
             fetch.put(taken, b"second")
     assert file.read_bytes() == b"first"
 
-    def full(path, target):
-        raise OSError("disk full")
+    def broken(descriptor):
+        raise OSError(errno.EIO, "broken disk")
 
-    monkeypatch.setattr(Path, "rename", full)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="broken disk"):
         fetch.put(file.with_name("other"), b"third")
     assert left(file) == ["file"]
     assert left(file.parent) == ["new folder"]

@@ -95,12 +95,13 @@ def train(grid: Grid, chosen: Section, split: Path, folder: Path) -> None:
         bases.tell(folder, 1)  # however many repeats there are, one split needs one network
         finetune.finetune(
             chosen, seed, threads, device, folds=split, others=folder,
-            model=folder / "model.pth", results=folder / grid.entry.key,
+            model=folder / "model.pth", results=folder / grid.entry.key, cache=JOURNAL,
         )  # fmt: skip
     else:
         kfold_train.kfold_train(
-            grid.entry.key, chosen, seed, device, folds=split, models=folder, results=folder
-        )
+            grid.entry.key, chosen, seed, device, folds=split, models=folder, results=folder,
+            cache=JOURNAL,
+        )  # fmt: skip
 
 
 def measure(grid: Grid, chosen: Section, assigned: np.ndarray) -> dict[str, float]:

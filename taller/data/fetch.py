@@ -9,7 +9,7 @@ from pathlib import Path
 import requests
 import urllib3
 
-from taller.program import progress
+from taller.program import files, progress
 from taller.program.errors import Problem
 from taller.program.files import sha256
 
@@ -24,7 +24,7 @@ def check(name: str, data: bytes, expected: str) -> None:
 
 
 def put(path: Path, data: bytes) -> None:
-    """Write `data` so that `path` never holds a part of it.
+    """Write `data` so that `path` never holds a part of it, nor takes another file's place.
 
     Raises
     ------
@@ -32,13 +32,8 @@ def put(path: Path, data: bytes) -> None:
         When there is something at `path`, which stays as it is.
     """
     _refuse_to_replace(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = _part(path)
-    try:
-        part.write_bytes(data)
-        part.rename(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with files.whole(path) as file:
+        file.write(data)
 
 
 def fetch(url: str, path: Path, expected: str, timeout: int) -> None:
@@ -113,7 +108,8 @@ def _receive(url: str, part: Path, timeout: int) -> bool:
             # Servers that label a .gz as an encoding would have `iter_content` unpack it.
             try:
                 for chunk in response.raw.stream(CHUNK, decode_content=False):
-                    file.write(chunk)
+                    with files.room(part, max(total - file.tell(), len(chunk))):
+                        file.write(chunk)
                     bar.update(len(chunk))
             except urllib3.exceptions.ProtocolError:
                 found = f"{file.tell()} of {total or 'unknown'} bytes"

@@ -1,8 +1,116 @@
-"""Small files that stages hand to each other: JSON with few digits, and checksums."""
+"""Files that stages hand to each other: written whole or not at all; JSON, and checksums."""
 
 import hashlib
+import io
 import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EACCES, EDQUOT, EINVAL, EISDIR, ENOENT, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM
 from pathlib import Path
+
+from taller.program import reading
+from taller.program.errors import Problem
+
+FULL = (ENOSPC, EDQUOT)
+# How kernels, file systems and sandboxes say that a file cannot be without a name, or get one.
+NAMED_ONLY = (EOPNOTSUPP, EISDIR, EINVAL, ENOSYS, ENOENT, EPERM, EACCES)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[io.BytesIO]:
+    """A binary file to write into, in memory; `path` is made or replaced when the block ends.
+
+    At no moment `path` holds a part of it, also after ``kill -9`` or a power cut: it goes to a
+    file without a name, and to the disk itself, before it gets its name. So nothing stays
+    beside it either. Only where a file system knows no such files (Linux has them on nearly all)
+    is there a ``.NAME.taller.part`` for a while, which the next write takes over. After an
+    error in the block, all is as before.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made if missing. A link is replaced, not followed: DVC's lead to its cache.
+
+    Raises
+    ------
+    Problem
+        When it does not fit on the disk, with what is needed and what is free.
+    """
+    buffer = io.BytesIO()
+    yield buffer
+    data = buffer.getbuffer()
+    with room(path, len(data)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _put_unnamed(path, data)
+        except OSError as error:
+            if error.errno not in NAMED_ONLY:
+                raise
+            _put_named(path, data)
+
+
+@contextmanager
+def room(path: Path, needed: int) -> Iterator[None]:
+    """Say of an error in writing which file it concerns, and of a full disk how full it is.
+
+    Parameters
+    ----------
+    path : Path
+        The file, whatever the block calls it.
+    needed : int
+        Bytes that it takes.
+
+    Raises
+    ------
+    Problem
+        When the disk, or the user's share of it, is full.
+    OSError
+        Any other error of the block, with `path` for a name.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+        free = shutil.disk_usage(next(one for one in path.parents if one.exists())).free
+        raise Problem(
+            f"{path}: expected {needed / 1e6:.3f} MB free on the disk, found {free / 1e6:.3f} MB"
+        ) from None
+
+
+def _put_unnamed(path: Path, data: memoryview) -> None:
+    # Where the system has no such flag, this asks to write into a folder: EISDIR.
+    descriptor = os.open(path.parent, os.O_WRONLY | getattr(os, "O_TMPFILE", 0), 0o666)
+    with open(descriptor, "wb", buffering=0) as file:
+        _write(file, data)
+        while True:
+            try:
+                # With a folder's descriptor, which an absolute path leaves unused, Python asks for
+                # the file behind the link; without one it would name the link itself.
+                os.link(
+                    f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True
+                )
+                return
+            except FileExistsError:
+                path.unlink(missing_ok=True)
+
+
+def _put_named(path: Path, data: memoryview) -> None:
+    part = path.with_name(f".{path.name}.taller.part")
+    try:
+        with part.open("wb", buffering=0) as file:
+            _write(file, data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write(file: io.FileIO, data: memoryview) -> None:
+    while data:  # one call writes at most two gigabytes
+        data = data[file.write(data) :]
+    os.fsync(file.fileno())
 
 
 def read_json(path: Path) -> dict:
@@ -12,14 +120,19 @@ def read_json(path: Path) -> dict:
 
 def write_json(path: Path, value: object) -> None:
     """Write JSON, with six digits: they tell two models apart, and the rest is noise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(_rounded(value), indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_text(path, text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text in UTF-8, whole or not at all."""
+    with whole(path) as file:
+        file.write(text.encode())
 
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in lower-case hex digits."""
-    with path.open("rb") as file:
+    with reading.opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

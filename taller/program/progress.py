@@ -3,18 +3,17 @@
 Lines are what a log keeps, so that `dvc queue logs` of a stage that takes long is not silent.
 """
 
-import os
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 
 from tqdm import tqdm
+
+from taller.program.unnamed import unnamed
 
 SECONDS = 10.0  # of work between two lines of one `bar`
 LONGEST = 4000  # bytes of a message between processes, below a page: appended in one go
@@ -64,7 +63,7 @@ def shared_bar(total: int, label: str, unit: str) -> Iterator[Callable[[str], No
     On a terminal each call moves a bar by one; elsewhere this process prints
     ``label: message``, each message once, and all of them before the block ends.
 
-    Every tick is a line at the end of a temporary file, which is the one thing that
+    Every tick is a line at the end of a file without a name, which is the one thing that
     processes started in any way can share without a server between them.
     """
     shown = tqdm(total=total, desc=label, unit=unit, leave=False) if sys.stderr.isatty() else None
@@ -75,14 +74,12 @@ def shared_bar(total: int, label: str, unit: str) -> Iterator[Callable[[str], No
         else:
             print(f"{label}: {line.decode('utf-8', 'replace')}", flush=True)
 
-    with tempfile.TemporaryDirectory() as folder:
-        ticks = Path(folder) / "ticks"
-        ticks.touch()
+    with unnamed() as ticks:
         done = threading.Event()
         watcher = threading.Thread(target=_follow, args=(ticks, done, tell), daemon=True)
         watcher.start()
         try:
-            yield partial(_tick, os.fspath(ticks))
+            yield partial(_tick, ticks)
         finally:
             done.set()
             watcher.join()
@@ -90,9 +87,9 @@ def shared_bar(total: int, label: str, unit: str) -> Iterator[Callable[[str], No
                 shown.close()
 
 
-def _follow(ticks: Path, done: threading.Event, tell: Callable[[bytes], None]) -> None:
+def _follow(ticks: str, done: threading.Event, tell: Callable[[bytes], None]) -> None:
     """Hand on each line of a growing file once, the last ones when `done` is set."""
-    with ticks.open("rb") as file:
+    with open(ticks, "rb") as file:
         rest, ending = b"", False
         while not ending:
             ending = done.wait(0.2)

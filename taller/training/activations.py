@@ -1,7 +1,7 @@
 """Run the frozen part of a network once per image, and keep what comes out."""
 
+import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from taller.program import files
 from taller.program.errors import Problem
 from taller.program.progress import bar
+from taller.program.unnamed import unnamed
 from taller.training.batches import Prepare
 
 BATCH = 250
-PREFIX = "activations-"
 
 
 @contextmanager
@@ -47,15 +48,16 @@ def cached(
     Yields
     ------
     ndarray of float32, shape (n, ...)
-        The images themselves where `frozen` is empty. A memory map when over `limit`; its
-        file is gone after the block, and after a kill when the next block begins.
+        The images themselves where `frozen` is empty. A memory map when over `limit`, of a
+        file that has no name, so that not even a kill leaves it (or, on a system without such
+        files, of one that is gone when the next block begins).
 
     Raises
     ------
     Problem
         When the file would not fit on the disk.
     """
-    for left in folder.glob(f"{PREFIX}*"):  # by a process that was killed
+    for left in folder.glob("taller-*"):  # by a process that was killed
         shutil.rmtree(left)
     if len(frozen) == 0:
         yield images
@@ -69,15 +71,28 @@ def cached(
         yield _fill(np.empty(shape, np.float32), chain([first], parts))
         return
     folder.mkdir(parents=True, exist_ok=True)
-    # Looked at before: a memory map that finds the disk full kills the process.
-    if size > (free := shutil.disk_usage(folder).free):
+    with unnamed(folder) as path:
+        _reserve(path, size, folder)
+        file = np.memmap(path, np.float32, "r+", shape=shape)
+        yield _fill(file, chain([first], parts))
+
+
+def _reserve(path: str, size: int, folder: Path) -> None:
+    """Make sure of the disk: a memory map that finds it full would kill the process."""
+    try:
+        with open(path, "r+b") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.truncate(size)
+    except OSError as error:
+        if error.errno not in files.FULL:
+            raise
+        free = shutil.disk_usage(folder).free
         raise Problem(
             f"{folder}: expected {size / 1e9:.4f} GB free for the frozen layers' activations, "
             f"found {free / 1e9:.4f} GB; train fewer layers, or on fewer or smaller images"
-        )
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=folder) as place:
-        file = np.lib.format.open_memmap(Path(place) / "activations.npy", "w+", np.float32, shape)
-        yield _fill(file, chain([first], parts))
+        ) from None
 
 
 def _run(

@@ -1,12 +1,11 @@
 """Train a network on every fold, and once on all images, at the same time."""
 
 import os
-import threading
-import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import joblib
@@ -15,12 +14,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from taller.program import seeds
+from taller.program import files, seeds
 from taller.program.progress import shared_bar
 from taller.scores import metrics
-from taller.training import engine, numerics
+from taller.training import engine, numerics, workers
 from taller.training.batches import Batches, Prepare, identity
 from taller.training.engine import Recipe
+from taller.training.journal import FitJournal, Journal
 from taller.training.standardizer import Standardizer
 
 # Large batches: validation keeps no activations.
@@ -75,11 +75,12 @@ class CrossValidation:
 
     def save(self, folder: Path) -> None:
         """Write ``history.csv`` and ``scores.csv``; the folder's name is the model's in them."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.history.to_csv(folder / "history.csv", index=False, float_format="%.6f")
+        with files.whole(folder / "history.csv") as file:
+            self.history.to_csv(file, index=False, float_format="%.6f")
         records = self.scores.copy()
         records.insert(0, "model", folder.name)
-        records.to_csv(folder / "scores.csv", index=False, float_format="%.8g")
+        with files.whole(folder / "scores.csv") as file:
+            records.to_csv(file, index=False, float_format="%.8g")
 
 
 def joined(repeats: Sequence[CrossValidation]) -> CrossValidation:
@@ -105,6 +106,7 @@ def cross_validate(
     device: torch.device,
     jobs: int | None = None,
     label: str = "folds",
+    journal: Journal | None = None,
 ) -> CrossValidation:
     """Fit `recipe` once without each fold and, in the first repeat, once on all images.
 
@@ -129,16 +131,26 @@ def cross_validate(
         From 0; of the later ones `state` is empty.
     jobs : int, optional
         Processes; by default one per core, and one in all on a GPU.
+    label : str
+        Whose folds they are, for whoever watches.
+    journal : Journal, optional
+        Keeps what each fit has reached, and from it each goes on.
     """
     count = int(folds.max()) + 1
     if jobs is None:
         jobs = 1 if device.type == "cuda" else min(joblib.cpu_count(), count + 1)
     # The fit on all images is the longest: it starts first.
     held_out = [*([None] if repeat == 0 else []), *range(count)]
-    with shared_bar(recipe.epochs * len(held_out), label, "epoch") as tick:
+    with ExitStack() as stack:
+        if jobs > 1:
+            workers.sweep()
+            stack.enter_context(workers.room())
+            shared = (workers.shared(one) for one in (inputs, labels, folds))
+            inputs, labels, folds = map(stack.enter_context, shared)
+        tick = stack.enter_context(shared_bar(recipe.epochs * len(held_out), label, "epoch"))
         task = _Task(
             recipe, inputs, labels, folds, batch_size, prepare, standardize, seed, repeat, device,
-            tick,
+            tick, label, journal,
         )  # fmt: skip
         fits = joblib.Parallel(n_jobs=jobs)(
             joblib.delayed(_fit)(task, fold, os.getpid()) for fold in held_out
@@ -167,6 +179,8 @@ class _Task:
     repeat: int
     device: torch.device
     tick: Callable[[str], None]
+    label: str
+    journal: Journal | None
 
 
 @dataclass(frozen=True)
@@ -181,7 +195,7 @@ class _FoldFit:
 
 
 def _fit(task: _Task, fold: int | None, parent: int) -> _FoldFit:
-    _leave_with(parent)
+    workers.leave_with(parent)
     everything = fold is None
     held_out = np.zeros(len(task.folds), bool) if everything else task.folds == fold
     train_rows, val_rows = np.flatnonzero(~held_out), np.flatnonzero(held_out)
@@ -190,7 +204,8 @@ def _fit(task: _Task, fold: int | None, parent: int) -> _FoldFit:
         images = images.to(task.device)
     standardizer = None
     if task.standardize:
-        standardizer = Standardizer.of(images[train_rows].to(task.device))
+        with numerics.threads(1):
+            standardizer = Standardizer.of(images[train_rows].to(task.device))
     batches = partial(
         Batches, images, _tensor(task.labels), device=task.device,
         prepare=standardizer or task.prepare,
@@ -205,6 +220,7 @@ def _fit(task: _Task, fold: int | None, parent: int) -> _FoldFit:
             if everything
             else batches(torch.from_numpy(val_rows), VALIDATION_BATCH),
             on_epoch=lambda row: task.tick(_told(fold, row, task.recipe.epochs)),
+            kept=_kept(task, fold),
         )
     trained = sum(p.numel() for p in fit.model.parameters() if p.requires_grad)
     if everything:
@@ -222,30 +238,25 @@ def _fit(task: _Task, fold: int | None, parent: int) -> _FoldFit:
     )
 
 
+def _kept(task: _Task, fold: int | None) -> FitJournal | None:
+    if task.journal is None:
+        return None
+    name = f"repeat {task.repeat + 1}, {_which(fold)}".replace(", ", ".").replace(" ", "-")
+    label = f"{task.label}: {_which(fold)}"
+    return task.journal.of_fit(name, label, task.recipe.epochs)
+
+
+def _which(fold: int | None) -> str:
+    return "all images" if fold is None else f"fold {fold + 1}"
+
+
 def _told(fold: int | None, row: dict[str, float], epochs: int) -> str:
     """One epoch in a line, for whoever watches."""
-    which = "all images" if fold is None else f"fold {fold + 1}"
     part = "train" if fold is None else "val"
     return (
-        f"{which}, epoch {row['epoch']} of {epochs}: {part} loss {row[f'{part}_loss']:.4f}, "
+        f"{_which(fold)}, epoch {row['epoch']} of {epochs}: {part} loss {row[f'{part}_loss']:.4f}, "
         f"accuracy {row[f'{part}_accuracy']:.4f}"
     )
-
-
-@cache
-def _leave_with(parent: int) -> None:
-    """End this process when `parent` is gone, if that is what started it.
-
-    A process that is killed cannot stop its workers, which would keep a core and a gigabyte.
-    """
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    if os.getppid() == parent:
-        threading.Thread(target=watch, daemon=True).start()
 
 
 def _scores(logits: Tensor, labels: np.ndarray) -> dict[str, float]:

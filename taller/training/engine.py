@@ -24,6 +24,16 @@ class TrainingData(Protocol):
         """The batches of one epoch, which `seed` alone decides."""
 
 
+class Kept(Protocol):
+    """What `fit` has reached, kept by somebody in case that it is stopped."""
+
+    def load(self) -> dict | None:
+        """What was saved last for this very fit, or None."""
+
+    def save(self, reached: dict) -> None:
+        """Keep what has been reached: tensors, numbers and words in dicts and lists."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained, whatever the data.
@@ -79,17 +89,20 @@ class Fit:
 
 def fit(
     recipe: Recipe,
-    data: TrainingData,
+    data: TrainingData | list[TrainingData],
     *,
     seed: int,
     device: torch.device,
     validation: Iterable[Batch] | None = None,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+    kept: Kept | None = None,
 ) -> Fit:
-    """Train a fresh network.
+    """Train a fresh network, or go on with one that was stopped on the way.
 
     Parameters
     ----------
+    data : TrainingData or list of them
+        The same for all epochs, or one for each.
     seed : int
         Decides the initial weights and, with the number of the epoch alone, the order of the
         images and the dropout: no epoch hangs on the generators' state after another.
@@ -97,22 +110,35 @@ def fit(
         Gone through after every epoch.
     on_epoch : callable
         Told the row of the history after each epoch.
+    kept : Kept, optional
+        Saves what each epoch has reached, and gives back the last of it. Going on from there
+        ends in the very bits of a fit that was never stopped.
     """
+    parts = data if isinstance(data, list) else [data] * recipe.epochs
     torch.manual_seed(seeds.of_weights(seed))
     # In the memory layout that convolutions are fastest in; other layers are indifferent.
     model = recipe.make_model().to(device, memory_format=torch.channels_last)
     optimizer = recipe.make_optimizer(model)
-    scheduler = _scheduler(optimizer, recipe.schedule, recipe.epochs * len(data))
+    scheduler = _scheduler(optimizer, recipe.schedule, sum(map(len, parts)))
+    stateful = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+    stateful = {name: one for name, one in stateful.items() if one is not None}
     history, logits = [], None
-    for epoch in range(1, recipe.epochs + 1):
+    if kept is not None and (reached := kept.load()) is not None:
+        for name, one in stateful.items():
+            one.load_state_dict(reached[name])
+        history, logits = reached["history"], reached["logits"]
+    for epoch, part in list(enumerate(parts, start=1))[len(history) :]:
         torch.manual_seed(seeds.of_noise(seed, epoch))
-        batches = data.shuffled(seeds.of_order(seed, epoch))
+        batches = part.shuffled(seeds.of_order(seed, epoch))
         train = _train_epoch(model, batches, optimizer, scheduler, recipe.label_smoothing)
         row = {"epoch": epoch, "train_loss": train.loss, "train_accuracy": train.accuracy}
         if validation is not None:
             val, logits = evaluate(model, validation)
             row |= {"val_loss": val.loss, "val_accuracy": val.accuracy}
         history.append(row)
+        if kept is not None:
+            states = {name: one.state_dict() for name, one in stateful.items()}
+            kept.save({**states, "history": history, "logits": logits})
         on_epoch(row)
     return Fit(model, history, logits)
 

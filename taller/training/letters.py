@@ -1,7 +1,8 @@
 """Pretrain a network on drawn letters, and see how many of other fonts it reads."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +15,12 @@ from taller.program.progress import bar
 from taller.training import engine
 from taller.training.batches import Batch, split
 from taller.training.engine import Recipe
+from taller.training.journal import Journal
 
 # Black stays 0: the zeros that convolutions pad with then look like more of the empty page.
 SCALING = Scaling(mean=(0.0,), std=(1.0,), size=(glyphs.SIDE, glyphs.SIDE))
 HELD_OUT = 4000  # letters of other fonts, for the accuracy
+PARTS = 10  # of the letters, after each of which training can be taken up again
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,22 @@ class Letters:
                 shown.update(count)
 
 
+def parts(letters: Letters, count: int) -> list[Letters]:
+    """Cut letters into `count` parts, or fewer, with the same batches.
+
+    Parts of as many batches as fit: the sizes differ by one batch at most.
+    """
+    sizes = split(letters.count, letters.size)
+    count = min(count, len(sizes))
+    ends = [len(sizes) * part // count for part in range(count + 1)]
+    return [
+        replace(
+            letters, count=sum(sizes[start:end]), label=f"{letters.label}, part {part} of {count}"
+        )
+        for part, (start, end) in enumerate(pairwise(ends), start=1)
+    ]
+
+
 @dataclass(frozen=True)
 class Pretraining:
     """A network that knows letters.
@@ -82,8 +101,12 @@ def pretrain(
     label_smoothing: float,
     seed: int,
     device: torch.device,
+    journal: Journal | None = None,
+    name: str = "letters",
 ) -> Pretraining:
     """Train a fresh network on letters, each drawn for it alone and seen once.
+
+    It is one pass over them, in ten parts: an epoch of the engine each.
 
     Parameters
     ----------
@@ -95,11 +118,14 @@ def pretrain(
         Peak of the one-cycle schedule; SGD with momentum 0.9.
     weight_decay, label_smoothing : float
         As in `torch.optim.SGD` (convolutions and matrices only) and `engine.Recipe`.
+    journal : Journal, optional
+        Keeps what each part has reached, under `name`, and from it training goes on.
     """
     paths, letters = glyphs.trace()
     shapes = glyphs.shapes(paths, letters)
     names = _names(shapes)
-    data = Letters(paths.to(device), shapes[letters].to(device), images, batch_size, "letters")
+    drawn = Letters(paths.to(device), shapes[letters].to(device), images, batch_size, "letters")
+    data = parts(drawn, PARTS)
 
     def optimizer(network: nn.Module) -> torch.optim.Optimizer:
         weights = [p for p in network.parameters() if p.ndim > 1]
@@ -112,11 +138,12 @@ def pretrain(
     recipe = Recipe(
         make_model=lambda: build(classes=len(names), shape=(1, *SCALING.size)),
         make_optimizer=optimizer,
-        epochs=1,
+        epochs=len(data),
         schedule="one_cycle",
         label_smoothing=label_smoothing,
     )
-    fit = engine.fit(recipe, data, seed=seed, device=device)
+    kept = journal and journal.of_fit(name, f"letters, {name}", len(data), "part")
+    fit = engine.fit(recipe, data, seed=seed, device=device, kept=kept)
 
     paths, letters = glyphs.trace(glyphs.HELD_OUT_FONTS)
     known = shapes[letters] >= 0

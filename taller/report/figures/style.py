@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from taller.program import files
 from taller.report import spanish
 
 QUIET = "0.4"  # grey of what is not a model's
@@ -35,8 +36,8 @@ mpl.rcParams |= {
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG whose bytes depend on the picture alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})
+    with files.whole(path) as file:
+        figure.savefig(file, format="png", metadata={"Software": None})
 
 
 def panels(
