@@ -4,7 +4,6 @@ Reads what the other stages left in `resultados/`, and of the data only a sample
 the model that won by cross-validation to `modelo_final.pth`.
 """
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from pydantic import Field
 
 from taller.models import catalogue
 from taller.models.catalogue import Entry
-from taller.program import cli, files, params
+from taller.program import cli, files, params, reading
 from taller.report import asides, pictures, plot_rows, tables
 from taller.report.report import report
 from taller.scores import comparison
@@ -30,15 +29,19 @@ def compare(
 ) -> None:
     found = comparison.read(folder, entries, params.rope)
     table = tables.comparison_table(found)
+    # All that can be wrong with what is read is told before anything is written.
+    drawn, told = pictures.figures(found, folder), report(found, asides.read(folder, found))
+    winner = reading.content(models / f"{found.winner.entry.key}.pth")
 
-    table.to_csv(folder / "comparacion_metrics.csv", index=False, float_format="%.4f")
+    with files.whole(folder / "comparacion_metrics.csv") as file:
+        table.to_csv(file, index=False, float_format="%.4f")
     files.write_json(folder / "metrics.json", tables.metrics(found))
     files.write_json(folder / "detalle.json", tables.details(found))
     plot_rows.write(found, folder / "plots")
-    pictures.draw(found, folder)
-    told = report(found, asides.read(folder, found))
-    (folder / "informe.md").write_text(told, encoding="utf-8")
-    shutil.copyfile(models / f"{found.winner.entry.key}.pth", models / "modelo_final.pth")
+    pictures.save(drawn, folder)
+    files.write_text(folder / "informe.md", told)
+    with files.whole(models / "modelo_final.pth") as file:
+        file.write(winner)
 
     print(table.set_index("Modelo").T.to_string())
     print(f"winner by cross-validation: {found.winner.entry.name}; read {folder / 'informe.md'}")

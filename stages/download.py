@@ -10,8 +10,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from taller.data import mnist, weights
-from taller.data.weights import Source
+from taller.data import mnist_files, weights
+from taller.data.origin import Source
 from taller.program import cli, files, params
 from taller.program.errors import Problem
 
@@ -34,7 +34,7 @@ def download(
     raw: Path = Path("data/MNIST/raw"),
     pretrained: Path = Path("data/pretrained"),
 ) -> None:
-    mnist.get(raw, params.mnist_mirrors, params.timeout)
+    mnist_files.get(raw, params.mnist_mirrors, params.timeout)
     weights.check_in_place(params.weights_url, pretrained)
     requested, found = source in ("imagenet", "auto"), None
     if requested:

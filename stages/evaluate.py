@@ -17,6 +17,7 @@ from taller.data import dataset
 from taller.data.dataset import Dataset
 from taller.models import architectures, catalogue, store
 from taller.models.catalogue import Entry
+from taller.models.store import Classifier
 from taller.program import cli, files
 from taller.program.errors import Problem
 from taller.program.params import Device, Threads
@@ -35,14 +36,9 @@ def evaluate(
     entries: Sequence[Entry] = catalogue.MODELS,
 ) -> None:
     data, place = dataset.load(test), numerics.choose_device(device)
+    classifiers = {entry: trained(models / f"{entry.key}.pth", test, data) for entry in entries}
     right = {}
-    for entry in entries:
-        classifier = store.load(models / f"{entry.key}.pth", architectures.ALL)
-        if classifier.names != data.names:
-            raise Problem(
-                f"{models / entry.key}.pth: expected the classes of {test} "
-                f"({', '.join(data.names)}), found {', '.join(classifier.names)}"
-            )
+    for entry, classifier in classifiers.items():
         with numerics.threads(threads):
             log_probabilities = prediction.log_probabilities(classifier, data, place, entry.short)
         scores = measure(results / entry.key, data, log_probabilities)
@@ -50,6 +46,21 @@ def evaluate(
         print(f"{entry.short}: test accuracy {scores['accuracy']:.4f}")
     pairs = [agreement(right, *pair) for pair in combinations(right, 2)]
     files.write_json(results / "test_agreement.json", pairs)
+
+
+def trained(path: Path, test: Path, data: Dataset) -> Classifier:
+    """The model in a file, which must be one of this data set."""
+    found = store.load(path, architectures.ALL)
+    if found.names != data.names:
+        raise Problem(
+            f"{path}: expected the classes of {test} ({', '.join(data.names)}), "
+            f"found {', '.join(found.names)}"
+        )
+    if found.shape != data.shape:
+        raise Problem(
+            f"{path}: expected images of shape {data.shape}, as {test}, found {found.shape}"
+        )
+    return found
 
 
 def measure(folder: Path, data: Dataset, log_probabilities: np.ndarray) -> dict[str, float]:
@@ -67,18 +78,22 @@ def measure(folder: Path, data: Dataset, log_probabilities: np.ndarray) -> dict[
         "top2": confidence.top_accuracy(log_probabilities, labels, k=2),
     }
 
-    folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / "test_predictions.npz", labels=labels, log_probabilities=log_probabilities)
-    np.savez(
-        folder / "test_errors.npz",
-        images=data.images[errors],
-        labels=labels[errors],
-        predicted=predicted[errors],
-        confidence=np.exp(log_probabilities[errors].max(axis=1)),
-    )
-    np.savetxt(folder / "test_confusion.csv", counts, fmt="%d", delimiter=",")
-    classes.to_csv(folder / "test_per_class.csv", float_format="%.6f")
-    bins.to_csv(folder / "test_calibration.csv", index=False, float_format="%.6f")
+    with files.whole(folder / "test_predictions.npz") as file:
+        np.savez(file, labels=labels, log_probabilities=log_probabilities)
+    with files.whole(folder / "test_errors.npz") as file:
+        np.savez(
+            file,
+            images=data.images[errors],
+            labels=labels[errors],
+            predicted=predicted[errors],
+            confidence=np.exp(log_probabilities[errors].max(axis=1)),
+        )
+    with files.whole(folder / "test_confusion.csv") as file:
+        np.savetxt(file, counts, fmt="%d", delimiter=",")
+    with files.whole(folder / "test_per_class.csv") as file:
+        classes.to_csv(file, float_format="%.6f")
+    with files.whole(folder / "test_calibration.csv") as file:
+        bins.to_csv(file, index=False, float_format="%.6f")
     files.write_json(folder / "test_metrics.json", scores)
     return scores
 

@@ -47,7 +47,8 @@ def preprocess(
 
     dataset.save(processed / "train.npz", train)
     dataset.save(processed / "test.npz", test)
-    np.save(processed / "folds.npy", assigned)
+    with files.whole(processed / "folds.npy") as file:
+        np.save(file, assigned)
     dataset.save(results / "muestra_datos.npz", sample)
     facts = {
         "dataset": source.NAME,

@@ -12,14 +12,13 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from taller.data import dataset, glyphs
-from taller.data.weights import Source
+from taller.data import dataset, glyphs, origin
+from taller.data.origin import Source
 from taller.models import bases, resnet18, store
 from taller.models.scaling import Scaling
 from taller.program import cli, files, params, seeds
-from taller.program.errors import Problem
 from taller.program.params import Device, Repeats, Seed, Threads
-from taller.training import cost, letters, numerics
+from taller.training import cost, journal, letters, numerics
 
 SAMPLE = 100  # letters to look at
 
@@ -44,19 +43,23 @@ def pretrain(
     model: Path = Path("modelos/resnet18_base.pth"),
     others: Path = Path("modelos/resnet18_bases"),
     results: Path = Path("resultados"),
+    cache: Path = Path(".cache"),
 ) -> None:
-    imagenet = files.read_json(pretrained / "pretrained.json")["imagenet"]
+    imagenet = origin.told(pretrained)
     source = params.source
     if source == "auto":
         source = "imagenet" if imagenet["available"] else "glyphs"
         print(f"pretrain: auto is {source} here")
+    place, traced = numerics.choose_device(device), [part.numpy() for part in glyphs.trace()]
+    kept = journal.of_stage(
+        "pretrain", cache / "journal", traced,
+        params=params, seed=seed, threads=threads, device=place,
+    )  # fmt: skip
     facts = {"requested": params.source, "source": source}
     paths = bases.paths(model, others, 1 if source == "imagenet" else repeats)
-    bases.tell(others, len(paths))
     if source == "imagenet":
-        if not imagenet["available"]:
-            raise Problem(f"{pretrained}: expected ImageNet's weights, found none; run download")
-        save(model, resnet18.from_torchvision(pretrained / imagenet["file"]), resnet18.IMAGENET)
+        network = resnet18.from_torchvision(origin.in_place(pretrained, imagenet))
+        save(model, network, resnet18.IMAGENET)
         facts |= {"weights_sha256": imagenet["sha256"]}
     elif source == "glyphs":
         facts |= glyph_facts() | {"images": params.images, "glyph_accuracy": []}
@@ -64,7 +67,8 @@ def pretrain(
             with numerics.threads(threads):
                 known = letters.pretrain(
                     resnet18.build, seed=seeds.of_pretraining(seed, repeat),
-                    device=numerics.choose_device(device), **params.model_dump(exclude={"source"}),
+                    device=place, journal=kept, name=f"repeat {repeat + 1}",
+                    **params.model_dump(exclude={"source"}),
                 )  # fmt: skip
             save(path, known.network, letters.SCALING, known.names)
             facts["glyph_accuracy"].append(known.accuracy)
@@ -77,11 +81,13 @@ def pretrain(
             # Nobody uses its head, and one channel is shared out to as many as the images have.
             save(path, resnet18.build(1, (1, *letters.SCALING.size)), letters.SCALING)
 
+    bases.tell(others, len(paths))
     facts |= {"networks": len(paths), "sha256": files.sha256(model)}
     files.write_json(results / "pretrain.json", facts)
     first = "".join(twin["letters"][0] for twin in facts.get("twins", []))
     shown = letters.sample(SAMPLE, seeds.of_pretraining(seed), first)
     dataset.save(results / "muestra_letras.npz", shown)
+    kept.forget()
 
 
 def save(path: Path, network: nn.Sequential, scaling: Scaling, names: Sequence[str] = ()) -> None:

@@ -73,6 +73,12 @@ KNOBS = {
 BODY = ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"]  # of a ResNet
 # Signal over noise of a model's logits: the larger, the more often it is right.
 SKILL = {"simple_nn": 2.5, "resnet18": 5.0, "cnn": 4.0}
+# What `download` tells where nobody asked for ImageNet's weights.
+NO_IMAGENET = {
+    "imagenet": {
+        "requested": False, "available": False, "file": None, "sha256": None, "origin": None,
+    }
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

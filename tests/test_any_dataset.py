@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from made_up import NO_IMAGENET
 from matplotlib.image import imread
 from sklearn import metrics as sk
 
@@ -59,7 +60,7 @@ def ran(request, tmp_path_factory):
     for network, own in knobs.items():
         chosen = section(network)(dropout=0.2, **own, **learning)
         kfold_train(network, chosen, 3, "cpu", train, folds, models, results)
-    files.write_json(folder / "pretrained.json", {"imagenet": {"available": False}})
+    files.write_json(folder / "pretrained.json", NO_IMAGENET)
     pretrain(
         Pretrain(
             source="none", images=8000, batch_size=128, learning_rate=0.1, weight_decay=0.0,

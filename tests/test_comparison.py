@@ -170,13 +170,25 @@ def edit(path, change):
     change(table).to_csv(path, index=False)
 
 
+def moved_an_image(table):
+    """From the second fold's validation to the first one's; each repeat still adds up."""
+    more = (table["fold"] == 1) == (table["metric"] == "val_images")
+    moved = table["metric"].str.endswith("_images") & table["fold"].isin([1, 2])
+    return table.assign(value=table["value"] + moved * (2 * more - 1))
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
         (lambda table: table.assign(model="other"), "expected records of simple_nn"),
-        (lambda table: table[table["metric"] != "f1"], "found none of ['f1']"),
+        (
+            lambda table: table[table["metric"] != "f1"],
+            "repeat 1, fold 1, metric f1 once, found 0 times",
+        ),
         (lambda table: table.drop(columns="repeat"), "expected the columns"),
-        (lambda table: table[table["fold"] > 1], "expected resnet18 on the folds of simple_nn"),
+        (lambda table: table[table["fold"] > 1], "fold 1, metric accuracy once, found 0 times"),
+        (lambda table: pd.concat([table, table[:1]]), "metric accuracy once, found 2 times"),
+        (moved_an_image, "expected resnet18 on the folds of simple_nn, found train_images"),
     ],
 )
 def test_records_that_do_not_belong_are_refused(tmp_path, change, told):
@@ -191,7 +203,7 @@ def test_records_that_do_not_belong_are_refused(tmp_path, change, told):
 def test_counts_of_another_number_of_classes_are_refused(tmp_path):
     made_up.write(tmp_path)
     (tmp_path / "resultados/simple_nn/test_confusion.csv").write_text("1,0\n0,1\n")
-    with pytest.raises(Problem, match="expected 5 x 5 counts, found shape"):
+    with pytest.raises(Problem, match="expected 5 x 5 counts, found 2 rows of 2 values"):
         comparison.read(tmp_path / "resultados", made_up.TWO, rope=0.005)
 
 

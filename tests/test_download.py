@@ -14,7 +14,7 @@ import torch
 from conftest import dead_url
 
 from stages.download import Params, download
-from taller.data import fetch, mnist
+from taller.data import fetch, mnist_files
 from taller.program import params
 from taller.program.errors import Problem
 
@@ -206,13 +206,14 @@ def test_as_a_program(serve, archives, mnist_raw, tmp_path):
     values = {
         "download": settings(server.url).model_dump(),
         "pretrain": {"source": "glyphs"},
+        "numerics": "portable",
     }
     (tmp_path / "params.yaml").write_text(json.dumps(values))
     command = [sys.executable, "-m", "stages.download"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     run = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
     assert (run.returncode, run.stderr) == (0, "")
-    assert mnist.missing(tmp_path / "data/MNIST/raw") == []
+    assert mnist_files.missing(tmp_path / "data/MNIST/raw") == []
 
     values["pretrain"]["source"] = "imagenet"
     (tmp_path / "params.yaml").write_text(json.dumps(values))

@@ -9,6 +9,7 @@ from pathlib import Path
 import made_up
 import numpy as np
 import pytest
+from contest import PRETRAINING
 from matplotlib.colors import to_rgb
 from said import shown, texts
 
@@ -139,7 +140,7 @@ def test_the_pictures_show_what_the_stages_left(tmp_path):
 
 @pytest.mark.parametrize("source", ["none", "imagenet"])
 def test_without_letters_there_are_no_twins_and_of_downloaded_weights_no_cost(tmp_path, source):
-    made_up.write(tmp_path, pretraining={"requested": source, "source": source, "networks": 1})
+    made_up.write(tmp_path, pretraining=PRETRAINING[source])
     folder = tmp_path / "resultados"
     drawn = pictures.figures(comparison.read(folder, made_up.TWO, rope=0.005), folder)
     assert not drawn["glifos"].axes[0].patches
@@ -192,7 +193,7 @@ def test_only_the_pictures_import_matplotlib_to_draw():
         path.parent.relative_to(ROOT).as_posix()
         for folder in ("stages", "taller", "tools")
         for path in (ROOT / folder).rglob("*.py")
-        if re.search(r"matplotlib\.figure|pyplot|seaborn", path.read_text(encoding="utf-8"))
+        if re.search(r"matplotlib\.figure|pyplot|import seaborn", path.read_text(encoding="utf-8"))
     }
     assert drawing == {"taller/report/figures"}
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from conftest import dead_url
 
-from taller.data import idx, mnist
+from taller.data import idx, mnist, mnist_files, mnist_sums
 from taller.program import files
 from taller.program.errors import Problem
 
-NAMES = list(mnist.SHA256)
+NAMES = list(mnist_sums.SHA256)
 LABELS = "t10k-labels-idx1-ubyte"
 pytestmark = pytest.mark.usefixtures("sealed")
 
@@ -24,13 +24,13 @@ def raw(tmp_path):
 
 def assert_complete(raw):
     assert sorted(path.name for path in raw.iterdir() if path.suffix != ".gz") == sorted(NAMES)
-    for name, expected in mnist.SHA256.items():
+    for name, expected in mnist_sums.SHA256.items():
         assert files.sha256(raw / name) == expected
 
 
 def test_a_mirror_serves_after_a_dead_one(serve, archives, raw, capsys):
     dead, good = dead_url(), serve(files=archives)
-    mnist.get(raw, [dead, good.url], timeout=5)
+    mnist_files.get(raw, [dead, good.url], timeout=5)
     assert_complete(raw)
     told = capsys.readouterr().out.splitlines()
     assert told == [
@@ -42,11 +42,11 @@ def test_a_mirror_serves_after_a_dead_one(serve, archives, raw, capsys):
 def test_files_in_place_are_not_asked_for(serve, archives, placed, capsys):
     (placed / LABELS).unlink()
     server = serve(files=archives)
-    mnist.get(placed, [server.url], timeout=5)
+    mnist_files.get(placed, [server.url], timeout=5)
     assert server.asked == [(f"{LABELS}.gz", None)]
     assert_complete(placed)
 
-    mnist.get(placed, [server.url], timeout=5)
+    mnist_files.get(placed, [server.url], timeout=5)
     assert len(server.asked) == 1
     assert f"MNIST: all files in place in {placed}" in capsys.readouterr().out
 
@@ -69,7 +69,7 @@ NOT_MNIST = f": {LABELS}: expected SHA-256 ff7bcfd4..., found"
 def test_a_damaged_file_is_got_from_the_next_mirror(serve, archives, raw, capsys, damage, reason):
     bad = serve(files=archives | {f"{LABELS}.gz": damage(archives[f"{LABELS}.gz"])})
     good = serve(files=archives)
-    mnist.get(raw, [bad.url, good.url], timeout=5)
+    mnist_files.get(raw, [bad.url, good.url], timeout=5)
     assert_complete(raw)
     why, served_3, served_1 = capsys.readouterr().out.splitlines()
     assert why.startswith(f"MNIST: {bad.url}{reason}")
@@ -89,7 +89,7 @@ def test_a_wrong_file_in_place_stops_and_stays(serve, archives, placed, damage):
     (placed / LABELS).unlink()
     before, server = contents(placed), serve(files=archives)
     with pytest.raises(Problem) as caught:
-        mnist.get(placed, [server.url], timeout=5)
+        mnist_files.get(placed, [server.url], timeout=5)
     message = str(caught.value)
     assert message.startswith(f"{file}: expected SHA-256 ba891046..., found ")
     assert message.endswith("...; move it away or delete it") and "\n" not in message
@@ -105,7 +105,7 @@ def test_the_files_of_another_data_set_stay(serve, archives, raw):
     (raw / "notes.txt").write_text("mine", encoding="utf-8")
     before = contents(raw)
     with pytest.raises(Problem, match=f"{NAMES[0]}: expected SHA-256 .* move it away or delete it"):
-        mnist.get(raw, [serve(files=archives).url], timeout=5)
+        mnist_files.get(raw, [serve(files=archives).url], timeout=5)
     assert contents(raw) == before and len(before) == 9
 
 
@@ -113,12 +113,12 @@ def test_a_folder_or_a_dead_link_in_place_stops_and_stays(serve, archives, place
     server = serve(files=archives)
     (placed / LABELS).unlink()
     (placed / LABELS).mkdir()
-    with pytest.raises(Problem, match=f"{LABELS}: expected a file, found: Is a directory; move"):
-        mnist.get(placed, [server.url], timeout=5)
+    with pytest.raises(Problem, match=f"{LABELS}: expected a file, found a directory; move"):
+        mnist_files.get(placed, [server.url], timeout=5)
     (placed / LABELS).rmdir()
     (placed / LABELS).symlink_to("nowhere")
     with pytest.raises(Problem, match=f"{LABELS}: expected a file, found: No such file"):
-        mnist.get(placed, [server.url], timeout=5)
+        mnist_files.get(placed, [server.url], timeout=5)
     assert (placed / LABELS).is_symlink() and server.asked == []
 
 
@@ -127,7 +127,7 @@ def test_a_folder_or_a_dead_link_in_place_stops_and_stays(serve, archives, place
     [
         (b"damaged", "expected a whole .gz file, found: "),
         (gzip.compress(b"of another data set"), "expected SHA-256 ff7bcfd4..., found "),
-        (None, "expected a .gz file, found: Is a directory"),
+        (None, "expected a file, found a directory"),
     ],
     ids=["damaged", "another", "folder"],  # of its own: gzip writes the time into its bytes
 )
@@ -142,24 +142,24 @@ def test_a_wrong_archive_in_place_stops_and_stays(serve, archives, placed, conte
         archive.write_bytes(content)
     before, server = contents(placed), serve(files=archives)
     with pytest.raises(Problem) as caught:
-        mnist.get(placed, [server.url], timeout=5)
+        mnist_files.get(placed, [server.url], timeout=5)
     told = str(caught.value)
     assert told.startswith(f"{archive}: {message}") and told.endswith("move it away or delete it")
     assert contents(placed).items() >= before.items() and archive.exists()
     # The right archive beside it has served.
-    assert mnist.missing(placed) == [LABELS] and server.asked == []
+    assert mnist_files.missing(placed) == [LABELS] and server.asked == []
 
 
 def test_an_archive_of_a_file_that_is_there_is_not_looked_at(placed):
     (placed / f"{LABELS}.gz").write_bytes(b"mine")
-    mnist.get(placed, [], timeout=5)
+    mnist_files.get(placed, [], timeout=5)
     assert (placed / f"{LABELS}.gz").read_bytes() == b"mine"
 
 
 def test_archives_put_in_place_by_hand(archives, placed, capsys):
     (placed / LABELS).unlink()
     (placed / f"{LABELS}.gz").write_bytes(archives[f"{LABELS}.gz"])
-    mnist.get(placed, [], timeout=5)
+    mnist_files.get(placed, [], timeout=5)
     assert (placed / f"{LABELS}.gz").read_bytes() == archives[f"{LABELS}.gz"]
     assert_complete(placed)
     assert f"MNIST: 1 of 4 files from {placed / LABELS}.gz" in capsys.readouterr().out
@@ -168,7 +168,7 @@ def test_archives_put_in_place_by_hand(archives, placed, capsys):
 def test_without_any_source_one_line_says_what_to_put_where(serve, raw):
     dead, empty = dead_url(), serve(files={})
     with pytest.raises(Problem) as caught:
-        mnist.get(raw, [dead, empty.url], timeout=5)
+        mnist_files.get(raw, [dead, empty.url], timeout=5)
     message = str(caught.value)
     assert message.startswith(f"MNIST: put {', '.join(NAMES)} into {raw}, as they are or as .gz; ")
     assert f"{dead}{NAMES[0]}.gz: no connection" in message
@@ -180,7 +180,7 @@ def test_without_any_source_one_line_says_what_to_put_where(serve, raw):
 
 def test_the_checksums_are_those_of_the_real_files(mnist_raw):
     assert len(NAMES) == 4
-    for name, expected in mnist.SHA256.items():
+    for name, expected in mnist_sums.SHA256.items():
         assert hashlib.sha256((mnist_raw / name).read_bytes()).hexdigest() == expected
 
 

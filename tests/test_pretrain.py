@@ -31,10 +31,14 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(letters, "HELD_OUT", HELD_OUT)
 
     def stage(source: str, imagenet: dict, name: str = "base", repeats: int = 1):
-        files.write_json(tmp_path / "pretrained.json", {"imagenet": imagenet})
+        got = tmp_path / "weights.pth"
+        if imagenet["available"]:
+            imagenet |= {"sha256": files.sha256(got) if got.exists() else "0" * 64}
+        told = {"requested": True, "file": got.name, "sha256": None, "origin": None} | imagenet
+        files.write_json(tmp_path / "pretrained.json", {"imagenet": told})
         model, others = tmp_path / f"{name}.pth", tmp_path / f"{name}s"
         chosen = Params.model_construct(source=source, images=FEW, **PARAMS)
-        pretrain(chosen, 1, 2, "cpu", repeats, tmp_path, model, others, tmp_path)
+        pretrain(chosen, 1, 2, "cpu", repeats, tmp_path, model, others, tmp_path, tmp_path)
         facts = json.loads((tmp_path / "pretrain.json").read_text(encoding="utf-8"))
         assert facts["sha256"] == files.sha256(model)
         assert len(bases.load(model, others, repeats)) == repeats
@@ -48,8 +52,7 @@ def imagenet(tmp_path):
     """A file of torchvision's format in place, and what `download` says of it."""
     network = torchvision_resnet18(weights=None)
     torch.save(network.state_dict(), tmp_path / "weights.pth")
-    facts = {"available": True, "file": "weights.pth", "sha256": "0" * 64}
-    return network.state_dict(), facts
+    return network.state_dict(), {"available": True}
 
 
 @pytest.mark.parametrize("requested", ["imagenet", "auto"])
@@ -94,7 +97,7 @@ def test_weights_of_another_form_are_refused_in_one_line(run, imagenet, tmp_path
 
 def test_imagenet_that_is_not_there_is_one_line(run):
     with pytest.raises(Problem, match="expected ImageNet's weights, found none"):
-        run("imagenet", {"available": False, "file": None})
+        run("imagenet", {"available": False})
 
 
 def test_glyphs_train_to_the_same_bytes_a_network_for_each_repeat(run, monkeypatch, capsys):
@@ -122,6 +125,33 @@ def test_glyphs_train_to_the_same_bytes_a_network_for_each_repeat(run, monkeypat
         assert torch.equal(value, once["state_dict"][key]), key
     # Just as many letters as it says, those of other fonts, and the sheet: ten chosen, and others.
     assert drawn == [128] * 4 + [128, HELD_OUT - 128] + [1] * 10 + [90]
+
+
+@pytest.mark.parametrize(
+    ("images", "size", "count"),
+    [(60_000, 128, 10), (8000, 128, 10), (8000, 8192, 1), (8000, 3000, 3), (8001, 100, 10)],
+)
+def test_the_parts_of_pretraining_are_all_letters_in_the_same_batches(
+    traced, images, size, count, monkeypatch
+):
+    drawn, shown = [], torch.zeros(1, 1, 28, 28, dtype=torch.uint8)
+
+    def counted(paths, classes, count, pen):
+        drawn.append(count)
+        return shown, classes[:1]
+
+    monkeypatch.setattr(glyphs, "draw", counted)
+    whole = letters.Letters(*traced, images, size, "letters")
+    found = letters.parts(whole, letters.PARTS)
+    assert len(found) == count and sum(map(len, found)) == len(whole)
+    assert max(map(len, found)) - min(map(len, found)) <= 1
+    for part in found:
+        assert len(list(part.shuffled(1))) == len(part)
+    in_parts = drawn.copy()
+    drawn.clear()
+    assert len(list(whole.shuffled(1))) == len(whole)
+    assert in_parts == drawn and sum(drawn) == images
+    assert found[-1].label == f"letters, part {count} of {count}"
 
 
 def test_letters_are_learnt(monkeypatch):

@@ -7,10 +7,10 @@ only after the early ones have run, and a section that no stage reads (a misspel
 import importlib
 import sys
 
-from taller.program import cli, params
+from taller.program import cli, params, portable
 from taller.program.errors import Problem
 from taller.training.numerics import choose_device
-from tools import code_deps
+from tools import code_deps, pins
 
 
 def check_params() -> None:
@@ -21,7 +21,7 @@ def check_params() -> None:
     Problem
         At the first section that no stage reads, or the first value that is out of range.
     """
-    read: dict[str, object] = {}
+    read: dict[str, object] = {"numerics": portable.Numerics}
     for name, items in code_deps.stages().items():
         stage = getattr(importlib.import_module(f"stages.{name}"), name)
         for item in items or [None]:
@@ -41,10 +41,10 @@ def _only(known: list[str], found: object, place: str = "") -> None:
 
 
 def main() -> None:
-    try:
+    with cli.one_line("check_params"):
         check_params()
-    except Problem as problem:
-        sys.exit(f"check_params: {problem}")
+        for line in pins.different():
+            print(f"{line}: results may differ from the committed ones", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
+from taller.program import arrays, files, reading
+from taller.program.arrays import Array
+from taller.program.errors import Problem
+
+FILE = {
+    "images": Array(("uint8",), 4),
+    "labels": Array(("int64",), 1, low=0),
+    "names": Array(("str",), 1),
+    "groups": Array(("int64",), 1),
+}
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -53,18 +64,31 @@ class Dataset:
 
 def save(path: Path, data: Dataset) -> None:
     """Write a data set as .npz: the same bytes for the same data."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     groups = {} if data.groups is None else {"groups": data.groups}
     # Uncompressed, because the bytes of a compressed file change with the zlib version.
-    np.savez(path, images=data.images, labels=data.labels, names=np.array(data.names), **groups)
+    arrays = {"images": data.images, "labels": data.labels, "names": np.array(data.names)}
+    with files.whole(path) as file:
+        np.savez(file, **arrays, **groups)
 
 
 def load(path: Path) -> Dataset:
-    """Read what `save` wrote."""
-    with np.load(path) as arrays:
-        return Dataset(
-            images=arrays["images"],
-            labels=arrays["labels"],
-            names=tuple(arrays["names"].tolist()),
-            groups=arrays.get("groups"),
-        )
+    """Read what `save` wrote.
+
+    Raises
+    ------
+    Problem
+        Naming the file, what was expected and what was found, where it is no data set; and as
+        `reading.opened`.
+    """
+    found = arrays.read_npz(path, FILE, optional=("groups",))
+    images, labels, names = found["images"], found["labels"], tuple(found["names"].tolist())
+    lengths = {name: len(array) for name, array in found.items() if name != "names"}
+    if len({*lengths.values()}) > 1:
+        raise Problem(f"{path}: expected as many of each array, found {lengths}")
+    if not images.size or images.shape[1] not in (1, 3):
+        raise Problem(f"{path}: expected images of 1 or 3 channels, found shape {images.shape}")
+    if len({*names}) < len(names):
+        raise Problem(f"{path}: expected each class name once, found {reading.shown(names)}")
+    if (most := int(labels.max())) >= len(names):
+        raise Problem(f"{path}: expected labels of 0 to {len(names) - 1}, found {most}")
+    return Dataset(images, labels, names, found.get("groups"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from taller.program import reading
 from taller.program.errors import Problem
 
 UINT8 = 0x08
@@ -25,7 +26,7 @@ def read(path: Path) -> np.ndarray:
         When the file is missing, is not IDX, or is not as long as its header says.
     """
     try:
-        data = path.read_bytes()
+        data = reading.content(path)
     except FileNotFoundError:
         raise Problem(f"{path}: expected an IDX file, found nothing") from None
     magic = data[:4]

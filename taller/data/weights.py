@@ -5,14 +5,10 @@ import re
 import shutil
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Literal
 
 from taller.data import fetch
 from taller.program.errors import Problem
 from taller.program.files import sha256
-from taller.program.params import Key
-
-Source = Annotated[Literal["auto", "imagenet", "glyphs", "none"], Key("pretrain.source")]
 
 # As PyTorch names its weights: the digits are the beginning of the file's SHA-256.
 ADDRESS = re.compile(r"https?://.+/(?P<file>[\w.-]+-(?P<sha256>[0-9a-f]{8,64})\.pth)")
@@ -64,7 +60,7 @@ def check_in_place(url: str, folder: Path) -> None:
     """
     name, digits = ADDRESS.fullmatch(url).group("file", "sha256")
     weights = folder / name
-    if weights.exists() and (found := sha256(weights)[: len(digits)]) != digits:
+    if os.path.lexists(weights) and (found := sha256(weights)[: len(digits)]) != digits:
         raise Problem(
             f"{weights}: expected SHA-256 {digits}, found {found}; move it away or delete it"
         )

@@ -1,13 +1,22 @@
 """The files of the pretrained networks: one for each repeat, or one that all of them start from."""
 
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
 
 from taller.models import resnet18, store
 from taller.models.store import Classifier
-from taller.program import files
+from taller.program import files, reading
 from taller.program.errors import Problem
 
 COUNT = "networks.json"
+
+
+@with_config(reading.STRICT)
+class _Count(TypedDict):
+    networks: Annotated[int, Field(ge=1, le=20)]
 
 
 def paths(first: Path, others: Path, count: int) -> list[Path]:
@@ -28,7 +37,7 @@ def load(first: Path, others: Path, repeats: int) -> list[Classifier]:
     Problem
         When there are neither as many as repeats nor one for all of them.
     """
-    count = files.read_json(others / COUNT)["networks"]
+    count = reading.json(others / COUNT, _Count)["networks"]
     if count not in (1, repeats):
         raise Problem(f"{others}: expected networks for {repeats} repeats, found {count}")
     found = [store.load(path, {resnet18.NAME: resnet18}) for path in paths(first, others, count)]

@@ -7,9 +7,11 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
-from taller.models import surgery
+from taller.models import store, surgery
+from taller.models.layers import Conv2d, Linear
 from taller.models.scaling import Scaling
 from taller.models.store import UNREADABLE
+from taller.program import reading
 from taller.program.errors import Problem
 
 NAME = "ResNet18"
@@ -37,6 +39,10 @@ def build(classes: int, shape: Sequence[int]) -> nn.Sequential:
     """
     network = resnet18(weights=None, num_classes=classes)
     network.conv1 = nn.Conv2d(shape[0], 64, kernel_size=7, stride=2, padding=3, bias=False)
+    for module in network.modules():
+        # The same weights under the same names, with another forward pass.
+        if own := {nn.Conv2d: Conv2d, nn.Linear: Linear}.get(type(module)):
+            module.__class__ = own
     nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
     parts = list(network.named_children())
     parts.insert(-1, ("flatten", nn.Flatten()))
@@ -55,11 +61,15 @@ def from_torchvision(path: Path) -> nn.Sequential:
         When the file does not hold the state dict of a ResNet-18 for RGB images.
     """
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
+        with reading.opened(path) as file:
+            state = torch.load(file, weights_only=True, map_location="cpu")
         network = build(classes=len(state["fc.bias"]), shape=(3, *IMAGENET.size))
         surgery.load(network, state, new=())
+    except OSError:
+        raise
     except Problem as problem:
         raise Problem(f"{path}: {problem}") from None
     except UNREADABLE:
-        raise Problem(f"{path}: expected the state dict of an RGB ResNet-18") from None
+        raise Problem(f"{path}: expected the state dict of an RGB ResNet-18, found other") from None
+    store.check_finite(path, state)
     return network

@@ -63,7 +63,7 @@ def chosen_parts(names: Sequence[str] | str, parts: Sequence[str], head: str) ->
     """
     if names == "all":
         return tuple(parts)
-    if not isinstance(names, list) or head not in names or not set(names) <= set(parts):
+    if not isinstance(names, list) or head not in names or any(name not in parts for name in names):
         raise ValueError(f"all, or a list with {head} and any of {', '.join(parts)}")
     return tuple(part for part in parts if part in names)
 

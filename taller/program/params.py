@@ -1,14 +1,13 @@
 """Read params.yaml against schemas: each stage its own section, and the shared keys."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from taller.program import plain_yaml, reading
 from taller.program.errors import Problem
 
 PARAMS_FILE = Path("params.yaml")
@@ -46,19 +45,8 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class _Yaml12Loader(yaml.SafeLoader):
-    """PyYAML reads `1e-3` as a string (YAML 1.1), DVC as a number (YAML 1.2)."""
-
-
-_Yaml12Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
-
-
 def load(path: Path = PARAMS_FILE) -> dict[str, Any]:
-    """Parse `path`; as for DVC, and unlike for PyYAML alone, ``1e-3`` is a number.
+    """Parse `path` into what DVC reads too (`plain_yaml`).
 
     Raises
     ------
@@ -67,13 +55,11 @@ def load(path: Path = PARAMS_FILE) -> dict[str, Any]:
         checked here, where a new one would rerun every stage: `tools.check_params` does.
     """
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Yaml12Loader)
+        values = plain_yaml.parse(reading.text(path), path)
     except FileNotFoundError:
         raise Problem(f"{path}: expected in the current folder, found nothing") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Problem(f"{path}: expected YAML, found: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
-        raise Problem(f"{path}: expected sections, found {values!r}")
+        raise Problem(f"{path}: expected sections, found {reading.shown(values)}")
     return values
 
 
@@ -100,19 +86,5 @@ def read(key: str, schema: Any, path: Path = PARAMS_FILE) -> Any:
     try:
         return TypeAdapter(schema).validate_python(value, strict=True)
     except ValidationError as error:
-        raise Problem(f"{path}: {_explain(error, key, schema)}") from None
-
-
-def _explain(error: ValidationError, key: str, schema: Any) -> str:
-    # An unknown key first: it is the likely reason why another one is missing.
-    first, *others = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    # A union reports its branches by type name; the user's key is what comes before them.
-    place = ".".join([key, *(str(part) for part in first["loc"])])
-    more = f" (and {len(others)} more)" if others else ""
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(schema.model_fields)
-        return f"{place}: unknown key, expected one of {known}{more}"
-    if first["type"] == "missing":
-        return f"{place}: expected a value, found nothing{more}"
-    expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{place}: expected {expected}, found {first['input']!r}{more}"
+        known = getattr(schema, "model_fields", ())
+        raise Problem(f"{path}: {reading.explained(error, key, known)}") from None

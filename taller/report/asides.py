@@ -3,14 +3,29 @@
 `make ajuste` and `make estudio` write them; they lie in git, and the report tells what they say.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from taller.program import tables
+from taller.program.errors import Problem
+from taller.program.tables import FRACTION, ORDINAL, TEXT, Column
 from taller.report.spanish import count, listed, percent, plain
 from taller.scores.comparison import Comparison
 
+TUNING = {
+    "modelo": TEXT, "tasa de aprendizaje": Column(float, 0, 10), "épocas": ORDINAL,
+    "hiperparámetro propio": TEXT, "valor": TEXT, "calendario": TEXT, "accuracy": FRACTION,
+    "pérdida logarítmica": Column(float, 0), "en la cuadrícula": TEXT, "elegida": TEXT,
+}  # fmt: skip
+STUDY = {
+    "experimento": TEXT, "fuente": TEXT, "capas entrenadas": TEXT, "primera capa": TEXT,
+    "imágenes": ORDINAL, "épocas": ORDINAL, "parámetros entrenados": ORDINAL, "accuracy": FRACTION,
+    "desv. accuracy": FRACTION, "accuracy de SimpleNN": FRACTION, "accuracy de CNN": FRACTION,
+}  # fmt: skip
+SOURCES = {"glyphs": "con letras", "imagenet": "con ImageNet", "none": "sin preentrenar"}
 LAYERS = {"fc": "solo la última capa", "layer4, fc": "con layer4", "all": "todas las capas"}
 
 
@@ -23,11 +38,46 @@ class Asides:
 
 
 def read(folder: Path, found: Comparison) -> Asides:
-    """Read ``ajuste.csv`` and ``estudio.csv``, which are of MNIST."""
+    """Read ``ajuste.csv`` and ``estudio.csv``, which are of MNIST.
+
+    Raises
+    ------
+    Problem
+        Naming the file, the place in it, what was expected and what was found.
+    """
     if found.data["dataset"] != "MNIST":
         return Asides()
-    files = (folder / f"{name}.csv" for name in ("ajuste", "estudio"))
-    return Asides(*(pd.read_csv(file) if file.exists() else None for file in files))
+    grids, study = folder / "ajuste.csv", folder / "estudio.csv"
+    return Asides(
+        _tuning(grids) if grids.exists() else None, _study(study) if study.exists() else None
+    )
+
+
+def _tuning(path: Path) -> pd.DataFrame:
+    table = tables.read(path, TUNING)
+    for name in ("en la cuadrícula", "elegida"):
+        _check_among(path, table, name, ("sí", "no"))
+    grid = table[table["en la cuadrícula"] == "sí"]
+    chosen = grid[grid["elegida"] == "sí"]
+    tables.check_each_once(path, chosen, {"modelo": grid["modelo"].unique()})
+    if grid.empty:
+        raise Problem(f"{path}: expected rows of a grid (en la cuadrícula: sí), found none")
+    return table
+
+
+def _study(path: Path) -> pd.DataFrame:
+    table = tables.read(path, STUDY)
+    _check_among(path, table, "fuente", SOURCES)
+    _check_among(path, table, "primera capa", ("sum_rgb", "random"))
+    cells = table[["fuente", "capas entrenadas", "primera capa"]]
+    if (twice := cells[cells.duplicated()]).size:
+        raise Problem(f"{path}: expected {', '.join(twice.iloc[0])} once, found it twice")
+    return table
+
+
+def _check_among(path: Path, table: pd.DataFrame, name: str, known: Collection[str]) -> None:
+    if others := sorted({*table[name]} - {*known}):
+        raise Problem(f"{path}: {name}: expected one of {', '.join(known)}, found {others[0]!r}")
 
 
 def tuning(table: pd.DataFrame | None) -> str:
@@ -63,11 +113,10 @@ def study(table: pd.DataFrame | None) -> str:
         return ""
     grid = table[table["primera capa"] == "sum_rgb"]
     cells = grid.set_index(["capas entrenadas", "fuente"])["accuracy"]
-    names = {"glyphs": "con letras", "imagenet": "con ImageNet", "none": "sin preentrenar"}
     parts = [
-        f"{told}, {listed([f'{percent(cells[layers, s], 1)} {names[s]}' for s in sources])}"
+        f"{told}, {listed([f'{percent(cells[layers, s], 1)} {SOURCES[s]}' for s in sources])}"
         for layers, told in LAYERS.items()
-        if (sources := [s for s in names if (layers, s) in cells.index])
+        if (sources := [s for s in SOURCES if (layers, s) in cells.index])
     ]
     first = table.iloc[0]
     own = table[table["primera capa"] == "random"]["accuracy"]

@@ -1,10 +1,12 @@
 """The pictures of a comparison: what each of them is drawn from, and its file's name."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from taller.data import dataset
+from taller.data.dataset import Dataset
 from taller.report import plot_rows
 from taller.report.figures import (
     confusion_matrices,
@@ -17,21 +19,34 @@ from taller.report.figures import (
     style,
     surest_errors,
 )
-from taller.scores import results
+from taller.scores import checks, results
 from taller.scores.comparison import Comparison, calibration, cv_estimate
 from taller.scores.results import Result
 
+LETTERS = "muestra_letras.npz"
 
-def draw(found: Comparison, folder: Path) -> None:
-    """Draw all pictures into `folder`, where the stages left the samples and the errors."""
-    for name, figure in figures(found, folder).items():
+
+def save(drawn: Mapping[str, style.Figure], folder: Path) -> None:
+    """Write what `figures` gives into `folder`."""
+    for name, figure in drawn.items():
         style.save(figure, folder / f"{name}.png")
 
 
 def figures(found: Comparison, folder: Path) -> dict[str, style.Figure]:
-    """All pictures, by the names of their files without the ending."""
+    """All pictures, by the names of their files without the ending.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the stages left the samples and the errors.
+
+    Raises
+    ------
+    Problem
+        Naming the one of these files that is not as they write it.
+    """
     models, names = {result.entry: result for result in found.models}, found.names
-    sample, letters = (dataset.load(folder / f"muestra_{what}.npz") for what in ("datos", "letras"))
+    sample, letters = _sample(folder / "muestra_datos.npz", found), dataset.load(folder / LETTERS)
     means = {entry: cv_estimate(result, "accuracy") for entry, result in models.items()}
     return {
         example_name(found): example.draw(sample.images[0], names[sample.labels[0]]),
@@ -57,7 +72,11 @@ def figures(found: Comparison, folder: Path) -> dict[str, style.Figure]:
             {entry: result.test["ece_calibrated"]["high"] for entry, result in models.items()},
         ),
         "errores": surest_errors.draw(
-            {entry: results.surest_errors(folder, entry) for entry in models}, names
+            {
+                entry: results.surest_errors(folder, result, sample.shape)
+                for entry, result in models.items()
+            },
+            names,
         ),
         "glifos": glyph_sheet.draw(
             letters, sample, f"Imágenes de {found.data['dataset']}", twins(found)
@@ -81,6 +100,13 @@ def twins(found: Comparison) -> set[str] | None:
         if twin["correlation"] > told["alike"]
         for letter in twin["letters"]
     }
+
+
+def _sample(path: Path, found: Comparison) -> Dataset:
+    sample = dataset.load(path)
+    checks.same(path, "the classes", tuple(found.names), sample.names)
+    checks.same(path, "images of shape", tuple(found.data["shape"]), sample.shape)
+    return sample
 
 
 def _cost(found: Comparison, result: Result) -> cost.Cost:

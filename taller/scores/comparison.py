@@ -10,9 +10,17 @@ import numpy as np
 import pandas as pd
 
 from taller.models.catalogue import Entry
-from taller.program import files
+from taller.program import reading
 from taller.program.errors import Problem
-from taller.scores import posterior, premises, proportions, results, statistics
+from taller.scores import (
+    checks,
+    posterior,
+    premises,
+    proportions,
+    results,
+    schemas,
+    statistics,
+)
 from taller.scores.pair import Pair
 from taller.scores.premises import Failure
 from taller.scores.results import Result
@@ -142,7 +150,7 @@ class Comparison:
     def _pair(
         self, first: Result, second: Result, difference: PairedDifference, p_value: float
     ) -> Pair:
-        counts = self._counts(first, second)
+        counts = self.counts(first, second)
         both, neither = counts["both"], counts["neither"]
         only = counts["only_first"], counts["only_second"]
         folds = (*_on_folds(first, second), *first.fold_sizes, self.rope)
@@ -159,7 +167,14 @@ class Comparison:
             test_difference=proportions.paired_proportions(both, *only, neither),
         )
 
-    def _counts(self, first: Result, second: Result) -> dict:
+    def counts(self, first: Result, second: Result) -> dict:
+        """The row of `agreement` of two models, which stand in the catalogue's order.
+
+        Raises
+        ------
+        Problem
+            Where there is not exactly one.
+        """
         wanted = (first.entry.key, second.entry.key)
         found = [row for row in self.agreement if (row["first"], row["second"]) == wanted]
         if len(found) != 1:
@@ -179,23 +194,27 @@ def read(folder: Path, entries: Sequence[Entry], rope: float) -> Comparison:
     Raises
     ------
     Problem
-        Where the models were not validated on the same folds.
+        Naming the file that is not as the stages write it, or does not agree with the others; among
+        them the folds, where the models were not validated on the same ones.
     """
-    data = files.read_json(folder / "datos.json")
-    models = tuple(results.read(folder, entry, data["names"]) for entry in entries)
+    data = reading.json(folder / "datos.json", schemas.Data)
+    checks.data(folder / "datos.json", data)
+    pretraining = reading.json(folder / "pretrain.json", schemas.Pretraining)
+    checks.pretraining(folder / "pretrain.json", pretraining, data["repeats"])
+    models = tuple(results.read(folder, entry, data) for entry in entries)
     for result in models[1:]:
-        if result.folds != models[0].folds:
-            raise Problem(
-                f"{folder}: expected {result.entry.key} on the folds of {models[0].entry.key}, "
-                f"{models[0].folds}, found {result.folds}"
-            )
-    return Comparison(
-        models=models,
-        data=data,
-        pretraining=files.read_json(folder / "pretrain.json"),
-        agreement=files.read_json(folder / "test_agreement.json"),
-        rope=rope,
-    )
+        for size in results.SIZES:
+            if (found := result.scores(size).tolist()) != models[0].scores(size).tolist():
+                raise Problem(
+                    f"{folder / result.entry.key / 'scores.csv'}: expected {result.entry.key} on "
+                    f"the folds of {models[0].entry.key}, found {size} {reading.shown(found)}"
+                )
+    path = folder / "test_agreement.json"
+    found = Comparison(models, data, pretraining, reading.json(path, schemas.Agreement), rope)
+    for first, second in combinations(models, 2):
+        hits = int(np.trace(first.confusion)), int(np.trace(second.confusion))
+        checks.pair(path, found.counts(first, second), hits, data["test_images"])
+    return found
 
 
 def cv_estimate(result: Result, metric: str) -> Estimate:

@@ -1,5 +1,6 @@
 """What the stages found out about each model, read back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,11 +8,28 @@ import numpy as np
 import pandas as pd
 
 from taller.models.catalogue import Entry
-from taller.program import files
+from taller.program import arrays, reading, tables
+from taller.program.arrays import Array
 from taller.program.errors import Problem
+from taller.program.tables import AT_LEAST_0, COUNT, FRACTION, ORDINAL, TEXT
+from taller.scores import checks, schemas
+from taller.scores.schemas import Data
 
 METRICS = ("accuracy", "precision", "recall", "f1", "log_loss")
+SIZES = ("train_images", "val_images")
 RECORD = ["model", "repeat", "fold", "metric", "value"]
+# What the tables must look like.
+RECORDS = dict(zip(RECORD, (TEXT, ORDINAL, ORDINAL, TEXT, AT_LEAST_0), strict=True))
+HISTORY = {
+    "repeat": ORDINAL, "fold": ORDINAL, "epoch": ORDINAL, "train_loss": AT_LEAST_0,
+    "train_accuracy": FRACTION, "val_loss": AT_LEAST_0, "val_accuracy": FRACTION,
+}  # fmt: skip
+PER_CLASS = {
+    "clase": TEXT, "precision": FRACTION, "recall": FRACTION, "f1": FRACTION, "support": COUNT,
+}  # fmt: skip
+BINS = {
+    "low": FRACTION, "high": FRACTION, "images": ORDINAL, "hits": COUNT, "confidence": FRACTION,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)  # tables do not compare as one
@@ -89,33 +107,38 @@ class Result:
         return rows.sort_values(["repeat", "fold"])
 
 
-def read(folder: Path, entry: Entry, names: list[str]) -> Result:
-    """Read a model's results from its folder under `folder`.
+def read(folder: Path, entry: Entry, data: Data) -> Result:
+    """Read a model's results from its folder under `folder`, and hold each file against the others.
 
     Parameters
     ----------
-    names : list of str
-        Of the classes.
+    data : dict
+        What `preprocess` counted.
 
     Raises
     ------
     Problem
-        Naming the file, where the records or the confusion counts are not what this model on
-        this data set should have.
+        Naming the file, the place in it, what this model on this data set should have there, and
+        what was found.
     """
-    place = folder / entry.key
-    fit = files.read_json(place / "fit.json")
+    place, names = folder / entry.key, data["names"]
+    fit = reading.json(place / "fit.json", schemas.Fit)
+    checks.fit(place / "fit.json", fit)
+    counts = _confusion(place / "test_confusion.csv", data)
+    test = reading.json(place / "test_metrics.json", schemas.Test)
+    checks.test(place / "test_metrics.json", test, counts)
+    per_class = tables.read(place / "test_per_class.csv", PER_CLASS)
+    checks.per_class(place / "test_per_class.csv", per_class, counts, names)
+    bins = tables.read(place / "test_calibration.csv", BINS)
+    checks.calibration(place / "test_calibration.csv", bins, counts, test["ece"])
     return Result(
         entry=entry,
-        records=_records(place / "scores.csv", entry.key),
-        history=pd.read_csv(place / "history.csv"),
-        confusion=_confusion(place / "test_confusion.csv", len(names)),
-        # A class may be called 0, or NA.
-        per_class=pd.read_csv(
-            place / "test_per_class.csv", dtype={"clase": str}, keep_default_na=False
-        ),
-        calibration=pd.read_csv(place / "test_calibration.csv"),
-        test=files.read_json(place / "test_metrics.json"),
+        records=_records(place / "scores.csv", entry.key, data),
+        history=_history(place / "history.csv", data, fit["training"]["epochs"]),
+        confusion=counts,
+        per_class=per_class,
+        calibration=bins,
+        test=test,
         trained_parameters=fit["trained_parameters"],
         parameters=fit["parameters"],
         answer_flops=fit["flops"]["answer"],
@@ -124,33 +147,59 @@ def read(folder: Path, entry: Entry, names: list[str]) -> Result:
     )
 
 
-def surest_errors(folder: Path, entry: Entry) -> dict[str, np.ndarray]:
+def surest_errors(folder: Path, result: Result, shape: Sequence[int]) -> dict[str, np.ndarray]:
     """Read the test images that a model got wrong with most confidence, the surest first.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Channels, height and width of the images.
 
     Returns
     -------
     dict of ndarray
         ``images`` (uint8, shape (m, channels, height, width)), and of shape (m,) ``labels`` and
         ``predicted`` (classes) and ``confidence`` (fractions).
+
+    Raises
+    ------
+    Problem
+        Naming the file, where it has other arrays, or errors that the confusion counts lack.
     """
-    with np.load(folder / entry.key / "test_errors.npz") as arrays:
-        return dict(arrays)
+    path, classes = folder / result.entry.key / "test_errors.npz", len(result.confusion)
+    label = Array(("int64",), 1, 0, classes - 1)
+    wanted = {
+        "images": Array(("uint8",), 4), "labels": label, "predicted": label,
+        "confidence": Array(("float32", "float64"), 1, 0, 1),
+    }  # fmt: skip
+    found = arrays.read_npz(path, wanted)
+    checks.same(path, "images of shape", tuple(shape), found["images"].shape[1:])
+    checks.errors(path, found, result.confusion)
+    return found
 
 
-def _records(path: Path, key: str) -> pd.DataFrame:
-    records = pd.read_csv(path)
-    if list(records) != RECORD:
-        raise Problem(f"{path}: expected the columns {RECORD}, found {list(records)}")
+def _records(path: Path, key: str, data: Data) -> pd.DataFrame:
+    records = tables.read(path, RECORDS)
     if models := sorted(set(records["model"]) - {key}):
-        raise Problem(f"{path}: expected records of {key}, found {models}")
-    wanted = {*METRICS, "train_images", "val_images"}
-    if missing := sorted(wanted - set(records["metric"])):
-        raise Problem(f"{path}: expected the metrics {sorted(wanted)}, found none of {missing}")
+        raise Problem(f"{path}: expected records of {key}, found {reading.shown(models)}")
+    wanted = _splits(data) | {"metric": (*METRICS, *SIZES)}
+    tables.check_each_once(path, records, wanted)
+    checks.folds(path, records, data["train_images"])
     return records
 
 
-def _confusion(path: Path, classes: int) -> np.ndarray:
-    counts = np.loadtxt(path, delimiter=",", dtype=np.int64, ndmin=2)
-    if counts.shape != (classes, classes):
-        raise Problem(f"{path}: expected {classes} x {classes} counts, found shape {counts.shape}")
+def _history(path: Path, data: Data, epochs: int) -> pd.DataFrame:
+    history = tables.read(path, HISTORY)
+    tables.check_each_once(path, history, _splits(data) | {"epoch": range(1, epochs + 1)})
+    return history
+
+
+def _splits(data: Data) -> dict[str, range]:
+    return {"repeat": range(1, data["repeats"] + 1), "fold": range(1, data["folds"] + 1)}
+
+
+def _confusion(path: Path, data: Data) -> np.ndarray:
+    classes = len(data["names"])
+    counts = np.array(tables.counts(path, classes, classes), np.int64)
+    checks.confusion(path, counts, data)
     return counts
