@@ -32,14 +32,27 @@ FLOORS = {
 
 def test_there_is_nothing_in_packages():
     """What `import` runs on the way to a module."""
-    packages = [*ROOT.glob("stages/**/__init__.py"), *ROOT.glob("taller/**/__init__.py")]
-    assert not [path for path in packages if path.read_text(encoding="utf-8")]
+    assert not [
+        path for path in ROOT.glob("taller/**/__init__.py") if path.read_text(encoding="utf-8")
+    ]
+
+
+def test_what_computes_is_pinned_before_anything_of_it_is_imported():
+    pinning = (ROOT / "stages/__init__.py").read_text(encoding="utf-8")
+    assert (ROOT / "tools/__init__.py").read_text(encoding="utf-8") == pinning
+    code = (
+        "import sys, stages; from taller.program import portable; "
+        "sys.exit(not portable.is_pinned() or bool({*sys.modules} & {*portable.DECIDED_BY}))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def declared(stage: str, item: str | None, kind: str) -> list[str]:
     """The names that a run of a stage declares in dvc.yaml as its params, deps or outs."""
     listed = PIPELINE[stage].get(kind, [])
     names = [name if isinstance(name, str) else next(iter(name)) for name in listed]
+    if kind == "params":
+        names.remove("environment.yaml")  # the pins
     return [name.replace("${item.network}", str(item)) for name in names]
 
 
@@ -120,7 +133,8 @@ def test_what_metrics_and_plots_read_is_in_git():
 @pytest.mark.parametrize(("stage", "item"), RUNS)
 def test_declared_params_are_those_that_the_function_takes(stage, item):
     taken = [key for key, _ in cli.keys(function(stage), item).values()]
-    assert sorted(declared(stage, item, "params")) == sorted(taken)
+    # `numerics` decides how every stage computes, before its function is there.
+    assert sorted(declared(stage, item, "params")) == sorted(["numerics", *taken])
 
 
 @pytest.mark.parametrize(("stage", "item"), RUNS)
@@ -136,7 +150,7 @@ def test_a_network_that_is_compared_and_not_pretrained_is_trained_from_scratch()
 
 
 def test_every_stage_has_a_script_of_its_name():
-    assert {path.stem for path in ROOT.glob("stages/*.py")} == set(STAGES)
+    assert {path.stem for path in ROOT.glob("stages/[!_]*.py")} == set(STAGES)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -4,11 +4,13 @@ import argparse
 import inspect
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from errno import ENOENT
-from typing import Annotated, get_args, get_origin, get_type_hints
+from typing import Annotated, NoReturn, get_args, get_origin, get_type_hints
 
-from taller.program import params
+from taller.program import params, portable
+from taller.program.alone import alone
 from taller.program.errors import Problem
 
 
@@ -57,19 +59,42 @@ def main(stage: Callable) -> None:
     """
     items = _items(stage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with one_line(stage.__name__, f"; run it with: dvc repro {stage.__name__}"):
+        params.read("numerics", portable.Numerics)  # what `portable.pin` made of it
         wanted = keys(stage, *items).items()
-        stage(*items, **{name: params.read(key, schema) for name, (key, schema) in wanted})
+        arguments = {name: params.read(key, schema) for name, (key, schema) in wanted}
+        with alone("@".join([stage.__name__, *items])):
+            print(portable.told(), flush=True)
+            stage(*items, **arguments)
+
+
+@contextmanager
+def one_line(program: str, remedy: str = "") -> Iterator[None]:
+    """End the program `program` in one line after what a user, or the machine, can mend.
+
+    Parameters
+    ----------
+    remedy : str
+        What is told where a file is missing.
+    """
+    try:
+        yield
     except Problem as problem:
-        sys.exit(f"{stage.__name__}: {problem}")
+        _end(program, str(problem))
     except OSError as error:
-        if error.filename is None:
-            raise
-        made_by = f"; run it with: dvc repro {stage.__name__}" if error.errno == ENOENT else ""
-        sys.exit(f"{stage.__name__}: {error.filename}: {error.strerror}{made_by}")
+        file = f"{error.filename}: " if error.filename is not None else ""
+        told = error.strerror or error
+        missing = error.errno == ENOENT
+        _end(program, file + (f"{told}{remedy}" if missing else f"expected access, found: {told}"))
+    except MemoryError as error:
+        _end(program, f"expected enough memory, found too little: {error}".rstrip(": "))
     except KeyboardInterrupt:
-        print(f"\n{stage.__name__}: interrupted", file=sys.stderr)
+        print(f"\n{program}: interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _end(program: str, told: str) -> NoReturn:
+    sys.exit(" ".join(f"{program}: {told}".splitlines()))
 
 
 def _items(stage: Callable) -> list[str]:
@@ -87,7 +112,7 @@ def _items(stage: Callable) -> list[str]:
 
 
 def _params_help(stage: Callable) -> str:
-    lines = [f"  {stage.__name__}.ITEM"] if has_items(stage) else []
+    lines = ["  numerics", *([f"  {stage.__name__}.ITEM"] if has_items(stage) else [])]
     for key, schema in keys(stage).values():
         fields = schema.model_fields if inspect.isclass(schema) else {}
         lines += [f"  {key}.{field}" for field in fields] or [f"  {key}"]
