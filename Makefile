@@ -1,13 +1,15 @@
-# make repro: set up and run the pipeline.  make test: set up and pass the tests.
+# make repro: set up and run the pipeline.  make test: set up and pass the tests.  make verify: what
+# is guaranteed, on this machine.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup repro test deps exps ajuste estudio diff predict lint
+.PHONY: help setup repro test verify deps exps ajuste estudio diff predict lint
 help:
 	@echo 'make setup   a virtual environment in .venv with the pinned requirements'
 	@echo 'make repro   setup, then dvc repro: the whole pipeline, or what of it is out of date'
 	@echo 'make test    setup, then the tests'
-	@echo 'make deps    after an import was added or removed: the code lines of dvc.yaml'
+	@echo 'make verify  the whole pipeline anew, emulated processors, kills, bad input: is it as guaranteed?'
+	@echo 'make deps    after an import or a pin was changed: the code lines and pins in dvc.yaml'
 	@echo 'make exps    the experiments: every metric, and the params that differ'
 	@echo 'make ajuste  a grid of the same size for every model: learning rate, epochs, a knob of its own'
 	@echo 'make estudio the study of sources and trained layers, as a queue of DVC experiments'
@@ -30,7 +32,7 @@ setup: .venv/.ready .dvc/plots/page.offline.html
 
 repro: setup
 	@.venv/bin/python -m tools.check_params
-	.venv/bin/dvc repro
+	.venv/bin/dvc --wait-for-lock repro # another one may look at the folder for a moment
 	@echo "the answer, in Spanish: resultados/informe.md"
 
 # What takes longest starts first.
@@ -38,8 +40,16 @@ test: setup
 	.venv/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
 	  tests/test_pipeline.py tests/test_experiments.py tests
 
+# HERE=--here spares the second whole run where the first one, from nothing, has just ended here.
+verify: setup
+	@command -v qemu-x86_64 >/dev/null || \
+	  echo 'verify: no qemu-x86_64 here (Debian: apt-get install qemu-user): no processor is emulated' >&2
+	.venv/bin/python -m pytest --numprocesses auto --dist loadfile verification
+	.venv/bin/python -m tools.reproduced $(HERE)
+
 deps: setup
 	.venv/bin/python -m tools.code_deps
+	.venv/bin/python -m tools.pins
 
 exps: setup
 	@.venv/bin/python -m tools.exps

@@ -31,6 +31,8 @@ SMALL = {
     # Letters are learnt from 8,000 on, which takes half a minute: tests/test_pretrain.py does.
     "pretrain.source": "none", "finetune.epochs": 1,
 }  # fmt: skip
+# What a user edits, of what DVC tells as a changed dependency.
+EDITED = ("stages/", "taller/", "params.yaml", "environment.yaml")
 OTHER = "kfold_train.simple_nn.epochs=2"
 
 
@@ -82,12 +84,12 @@ class Project:
             if isinstance(change, dict)
             for files in [change.get("changed deps", {})]
             # A dependency that the stage before will write again is a consequence, not an edit.
-            if any(name.startswith(("stages/", "taller/", "params.yaml")) for name in files)
+            if any(name.startswith(EDITED) for name in files)
         }
 
-    def set(self, *overrides: str) -> None:
+    def set(self, *overrides: str, file: str = "params.yaml") -> None:
         """Change params as `dvc exp run -S` does."""
-        hydra.apply_overrides(self.folder / "params.yaml", list(overrides))
+        hydra.apply_overrides(self.folder / file, list(overrides))
 
     def branch(self, name: str, *overrides: str) -> None:
         """From main on: other params, their results, and a commit."""

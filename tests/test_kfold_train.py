@@ -52,8 +52,9 @@ def run(data, tmp_path_factory):
         np.save(folder / "folds.npy", np.stack([rows % 2, rows // 3 % 2])[:repeats])
         params = stage.section(network)(**TRAINING | KNOBS[network] | changes)
         stage.kfold_train(
-            network, params, 5, "cpu", source / "train.npz", folder / "folds.npy", folder, folder
-        )
+            network, params, 5, "cpu", source / "train.npz", folder / "folds.npy", folder, folder,
+            folder / "cache",
+        )  # fmt: skip
         return folder
 
     return of

@@ -19,8 +19,14 @@ RERUN_AFTER_EDIT = {
     "params.yaml: pretrain.source=glyphs": {"download", "pretrain"},
     "params.yaml: kfold_train.cnn.epochs=2": {"kfold_train@cnn"},
     "params.yaml: compare.rope=0.01": {"compare"},
+    "params.yaml: numerics=native": {*ALL},
+    "environment.yaml: torch=2.99": {
+        "kfold_train@simple_nn", "kfold_train@cnn", "pretrain", "finetune", "evaluate",
+    },
+    "environment.yaml: matplotlib=3.99": {"pretrain", "compare"},
+    "environment.yaml: scikit-learn=1.99": {"preprocess"},
     "taller/models/simple_nn.py": {"kfold_train@simple_nn", "evaluate"},
-}
+}  # fmt: skip
 
 
 def test_every_declared_file_is_there(project):
@@ -115,7 +121,7 @@ def test_an_edit_changes_just_these_stages(project, edit):
     name, _, override = edit.partition(": ")
     expected = RERUN_AFTER_EDIT[edit]
     if override:
-        project.set(override)
+        project.set(override, file=name)
     else:
         append(project.folder / name, "# edited")
     assert project.changed() == expected
