@@ -18,7 +18,7 @@ used=$(df --block-size=1 --output=used . | tail -1)
 mount -o remount,size=$((used + $3)) "$2" || exit 99
 error=$(TMPDIR=/tmp mktemp)
 python -m stages.$4 >/dev/null 2>"$error" </dev/null
-echo "code $?"; cat "$error"; rm "$error"; ls -A tmp; find modelos resultados -name '.*'
+echo "code $?"; cat "$error"; rm "$error"; ls -A tmp; find modelos resultados -name '.*.part'
 mount -o remount,size=1g "$2"
 python -m stages.$4 >/dev/null; echo "code $?"
 find modelos resultados -type f | sort | xargs sha256sum
