@@ -11,6 +11,7 @@ import ast
 import difflib
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from dvc.utils.serialize import load_yaml
@@ -181,15 +182,16 @@ def code_deps(root: Path = ROOT, check: bool = False) -> list[str]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tools.code_deps", description=__doc__)
+def program(name: str, doc: str, update: Callable[..., list[str]]) -> None:
+    """Run a tool that writes into dvc.yaml, or with --check tells what it would write."""
+    parser = argparse.ArgumentParser(prog=f"python -m tools.{name}", description=doc)
     parser.add_argument("--check", action="store_true", help="write nothing, tell what differs")
     try:
-        if found := code_deps(check=parser.parse_args().check):
+        if found := update(check=parser.parse_args().check):
             sys.exit("\n".join(f"{line}; mend it with: make deps" for line in found))
     except Problem as problem:
-        sys.exit(f"code_deps: {problem}")
+        sys.exit(f"{name}: {problem}")
 
 
 if __name__ == "__main__":
-    main()
+    program("code_deps", __doc__, code_deps)

@@ -6,14 +6,12 @@ reruns what computes with it, a new pytest nothing.
 With --check nothing is written: exit 1, and a line for what differs.
 """
 
-import argparse
 import ast
 import re
-import sys
-from importlib.metadata import PackageNotFoundError, requires, version
+from collections.abc import Iterator
+from importlib.metadata import requires, version
 from pathlib import Path
 
-from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 from taller.program.errors import Problem
@@ -41,36 +39,33 @@ LOADED = {"scikit-learn": {"pandas"}}  # where it is installed, without a word i
 def pinned(root: Path = ROOT) -> dict[str, str]:
     """The pins of the deciding libraries: name to version, or to each version and its marker."""
     found: dict[str, list[str]] = {}
-    for line in (root / "constraints.txt").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            pin = Requirement(line)
-            if pin.name in DECIDING.values():
-                told = str(pin.specifier).removeprefix("==")
-                found.setdefault(pin.name, []).append(
-                    f"{told} where {pin.marker}" if pin.marker else told
-                )
+    for pin in _requirements(root):
+        told = str(pin.specifier).removeprefix("==")
+        told += f" where {pin.marker}" if pin.marker else ""
+        found.setdefault(pin.name, []).append(told)
     return {name: ", ".join(versions) for name, versions in sorted(found.items())}
 
 
 def different(root: Path = ROOT) -> list[str]:
     """A line for each deciding library that is installed in another version than the pinned."""
     found = []
-    for line in (root / "constraints.txt").read_text(encoding="utf-8").splitlines():
-        if not line or line.startswith("#"):
-            continue
-        pin = Requirement(line)
-        if pin.name in DECIDING.values() and (
-            pin.marker is None or pin.marker.evaluate(default_environment())
-        ):
-            try:
-                installed = version(pin.name)
-            except PackageNotFoundError:
-                continue
+    for pin in _requirements(root):
+        if pin.marker is None or pin.marker.evaluate():
+            installed = version(pin.name)
             if not pin.specifier.contains(installed, prereleases=True):
                 found.append(
                     f"constraints.txt: {pin.name}: expected {pin.specifier}, found {installed}"
                 )
     return found
+
+
+def _requirements(root: Path) -> Iterator[Requirement]:
+    """The lines of constraints.txt that pin a deciding library."""
+    for line in (root / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            pin = Requirement(line)
+            if pin.name in DECIDING.values():
+                yield pin
 
 
 def libraries(files: list[Path], root: Path = ROOT) -> list[str]:
@@ -138,15 +133,5 @@ def pins(root: Path = ROOT, check: bool = False) -> list[str]:
     return found if check else []
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tools.pins", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, tell what differs")
-    try:
-        if found := pins(check=parser.parse_args().check):
-            sys.exit("\n".join(f"{line}; mend it with: make deps" for line in found))
-    except Problem as problem:
-        sys.exit(f"pins: {problem}")
-
-
 if __name__ == "__main__":
-    main()
+    code_deps.program("pins", __doc__, pins)
