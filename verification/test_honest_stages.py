@@ -164,7 +164,7 @@ if __name__ == "__main__":
 """
 PIPELINE = {
     "cmd": "python -m stages.one",
-    "params": ["one", "seed", {"environment.yaml": ["pydantic"]}],
+    "params": ["numerics", "one", "seed", {"environment.yaml": ["pydantic"]}],
     "deps": ["data/in.txt", "data/part", "stages/one.py", "taller/program"],
     "outs": ["out.txt"],
 }
@@ -173,7 +173,7 @@ ONE = Declared(
     deps=frozenset(PIPELINE["deps"]),
     outs=frozenset(PIPELINE["outs"]),
     kept=frozenset(),
-    params=frozenset({"one", "seed"}),
+    params=frozenset({"numerics", "one", "seed"}),
     pins=frozenset({"pydantic"}),
 )
 CHILD = "open('data/no.txt').read()"
@@ -227,7 +227,7 @@ def small(tmp_path_factory) -> Path:
     """A pipeline of one stage."""
     folder = tmp_path_factory.mktemp("small")
     for name, text in {
-        "params.yaml": "one:\n  used: 1\n  other: 2\nseed: 3\nhidden: 4\n",
+        "params.yaml": "numerics: native\none:\n  used: 1\n  other: 2\nseed: 3\nhidden: 4\n",
         "environment.yaml": "pydantic: '2'\ntqdm: '4'\n",
         "dvc.yaml": yaml.safe_dump({"stages": {"one": PIPELINE}}),
         "data/in.txt": "", "data/part/a.txt": "", "data/part/c.txt": "", "extra.py": "",
