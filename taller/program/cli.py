@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn, get_args, get_origin, get_type_hints
 
 from taller.program import params, portable
 from taller.program.alone import alone
-from taller.program.errors import Problem
+from taller.program.errors import Problem, Problems
 
 
 def keys(stage: Callable, item: str | None = None) -> dict[str, tuple[str, object]]:
@@ -79,6 +79,8 @@ def one_line(program: str, remedy: str = "") -> Iterator[None]:
     """
     try:
         yield
+    except Problems as problems:
+        sys.exit("\n".join(f"{program}: {line}" for line in str(problems).splitlines()))
     except Problem as problem:
         _end(program, str(problem))
     except OSError as error:

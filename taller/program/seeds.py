@@ -44,6 +44,11 @@ def of_tuning(seed: int) -> int:
     return spawn(seed, 0, 0, 1) % 2**32
 
 
+def of_test(seed: int) -> int:
+    """Decides which pictures are held out for testing: 0 to 2^32 - 1."""
+    return spawn(seed, 0, 0, 2) % 2**32
+
+
 def of_pretraining(seed: int, repeat: int = 0) -> int:
     """The seed of the fit on other data that a repeat's fine-tuning starts from."""
     return spawn(seed, repeat)
