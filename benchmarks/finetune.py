@@ -17,7 +17,8 @@ import torch
 from stages import finetune
 from taller.data import dataset
 from taller.data.dataset import Dataset
-from taller.models import resnet18, store, surgery
+from taller.data.origin import Network
+from taller.models import backbones, bases, store, surgery
 from taller.models.store import Classifier
 from taller.program import params
 from taller.training import engine, numerics
@@ -26,11 +27,11 @@ from taller.training.batches import Batches
 CPU = torch.device("cpu")
 
 
-def one_pass(data: Dataset, base: Classifier, threads: int) -> float:
+def one_pass(data: Dataset, base: Classifier, pixels: int, threads: int) -> float:
     """Seconds that the whole network takes over all images, in evaluation mode."""
     network = base.network.to(memory_format=torch.channels_last)
     images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
-    scaling = base.scaling.suited(data.shape, max(data.shape[1:]))
+    scaling = base.scaling.suited(data.shape, pixels)
     batches = Batches(images, labels, torch.arange(len(data)), 250, CPU, scaling)
     with numerics.threads(threads):
         start = time.perf_counter()
@@ -42,8 +43,12 @@ def main() -> None:
     settings = params.read("finetune", finetune.Params)
     threads = params.read("threads", params.Threads)
     data = dataset.load(Path("data/processed/train.npz"))
-    base = store.load(Path("modelos/resnet18_base.pth"), {resnet18.NAME: resnet18})
-    forward = one_pass(data, base, threads)
+    network, models = params.read("pretrain.network", Network), Path("modelos")
+    stored = bases.places(models, network)
+    base = store.load(stored[0], backbones.ARCHITECTURES)
+    module = backbones.ARCHITECTURES[base.architecture]
+    pixels = finetune.of_network(settings, module, data, base.scaling).image_size
+    forward = one_pass(data, base, pixels, threads)
 
     passed = 0
 
@@ -61,10 +66,13 @@ def main() -> None:
 
     surgery.cut = counting_cut
     with tempfile.TemporaryDirectory() as folder:
+        # The stage writes beside what it starts from.
+        for here, there in zip(stored, bases.places(Path(folder), network), strict=True):
+            there.symlink_to(here.absolute())
         start = time.perf_counter()
         finetune.finetune(
-            settings, params.read("seed", params.Seed), threads, "cpu",
-            model=Path(folder, "m.pth"), results=Path(folder, "r"), cache=Path(folder, "c"),
+            settings, network, params.read("seed", params.Seed), threads, "cpu",
+            models=Path(folder), results=Path(folder, "r"), cache=Path(folder, "c"),
         )  # fmt: skip
         whole = time.perf_counter() - start
     fits = int(np.load("data/processed/folds.npy").max()) + 2

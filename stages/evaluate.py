@@ -15,6 +15,7 @@ import pandas as pd
 
 from taller.data import dataset
 from taller.data.dataset import Dataset
+from taller.data.origin import Network
 from taller.models import architectures, catalogue, store
 from taller.models.catalogue import Entry
 from taller.models.store import Classifier
@@ -28,22 +29,25 @@ ERRORS = 12  # kept of each model, for the picture
 
 
 def evaluate(
+    network: Network,
     threads: Threads,
     device: Device,
     test: Path = Path("data/processed/test.npz"),
     models: Path = Path("modelos"),
     results: Path = Path("resultados"),
-    entries: Sequence[Entry] = catalogue.MODELS,
+    entries: Sequence[Entry] | None = None,
 ) -> None:
     data, place = dataset.load(test), numerics.choose_device(device)
-    classifiers = {entry: trained(models / f"{entry.key}.pth", test, data) for entry in entries}
+    keys = [entry.files for entry in entries or catalogue.compared(network)]
+    classifiers = {key: trained(models / f"{key}.pth", test, data) for key in keys}
     right = {}
-    for entry, classifier in classifiers.items():
+    for key, classifier in classifiers.items():
+        name = classifier.architecture
         with numerics.threads(threads):
-            log_probabilities = prediction.log_probabilities(classifier, data, place, entry.short)
-        scores = measure(results / entry.key, data, log_probabilities)
-        right[entry.key] = log_probabilities.argmax(axis=1) == data.labels
-        print(f"{entry.short}: test accuracy {scores['accuracy']:.4f}")
+            log_probabilities = prediction.log_probabilities(classifier, data, place, name)
+        scores = measure(results / key, data, log_probabilities)
+        right[key] = log_probabilities.argmax(axis=1) == data.labels
+        print(f"{name}: test accuracy {scores['accuracy']:.4f}")
     pairs = [agreement(right, *pair) for pair in combinations(right, 2)]
     files.write_json(results / "test_agreement.json", pairs)
 

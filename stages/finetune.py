@@ -1,4 +1,4 @@
-"""Fine-tune the pretrained ResNet-18 on the folds of the other networks, and once on all images.
+"""Fine-tune the pretrained network on the folds of the other networks, and once on all images.
 
 Reads the training images, their folds and a pretrained network for each repeat. The layers in front
 of the first trainable one are frozen: they run once per image, and only the rest is trained. Writes
@@ -6,6 +6,7 @@ the whole model, fitted on all images, and the same history, scores and facts as
 """
 
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Literal
 
 import torch
@@ -14,53 +15,72 @@ from torch import nn
 
 from taller.data import dataset, splits
 from taller.data.dataset import Dataset
-from taller.models import bases, resnet18, store, surgery
+from taller.data.origin import Network
+from taller.models import backbones, bases, store, surgery
 from taller.models.scaling import Scaling
 from taller.models.store import Classifier
-from taller.program import cli, files, params, seeds
+from taller.program import cli, files, params, reading, seeds
+from taller.program.errors import Problem
 from taller.program.params import Device, Seed, Threads
-from taller.training import activations, cost, facts, journal, numerics
+from taller.training import activations, cost, facts, journal, length, numerics
 from taller.training.batches import identity
 from taller.training.cross_validation import CrossValidation, cross_validate, joined
 from taller.training.engine import Recipe
 
 # Activations beyond this many bytes are kept in a file rather than in memory.
 MEMORY_LIMIT = 256 * 2**20
+# ImageNet's networks see next to nothing in the 28 pixels of MNIST, and were not made for more
+# than 224.
+IMAGENET_PIXELS, MOST_PIXELS = 112, 224
 
 
-def trainable_parts(names: object) -> tuple[str, ...]:
-    return surgery.chosen_parts(names, resnet18.PARTS, resnet18.HEAD)
+def trainable_parts(names: object) -> tuple[str, ...] | Literal["all"]:
+    """What one of the networks has; of the one that is used, `of_network` makes sure."""
+    parts = dict.fromkeys(part for module in backbones.ALL.values() for part in module.PARTS)
+    heads = {module.HEAD for module in backbones.ALL.values()}
+    ordered = sorted(parts, key=lambda part: part in heads)
+    return "all" if names == "all" else surgery.chosen_parts(names, ordered, ordered[-1])
+
+
+def pixels(size: object) -> int | Literal["auto"]:
+    if size != "auto" and not (type(size) is int and 16 <= size <= 512):
+        raise ValueError("auto, or an integer from 16 to 512")
+    return size
 
 
 class Params(params.Section):
-    trainable: Annotated[tuple[str, ...], BeforeValidator(trainable_parts)]
+    trainable: Annotated[tuple[str, ...] | Literal["all"], BeforeValidator(trainable_parts)]
     stem: Literal["sum_rgb", "random"]
-    image_size: Literal[28, 32, 64, 224]
+    image_size: Annotated[int | Literal["auto"], BeforeValidator(pixels)]
     learning_rate: float = Field(gt=0, le=1)
     body_lr_factor: float = Field(gt=0, le=10)
     weight_decay: float = Field(ge=0, le=1)
     schedule: Literal["constant", "one_cycle"]
     batch_size: int = Field(ge=2, le=8192)
     epochs: int = Field(ge=1, le=1000)
+    min_steps: int = Field(ge=0, le=1_000_000)
 
 
 def finetune(
     params: Params,
+    network: Network,
     seed: Seed,
     threads: Threads,
     device: Device,
     train: Path = Path("data/processed/train.npz"),
     folds: Path = Path("data/processed/folds.npy"),
-    base: Path = Path("modelos/resnet18_base.pth"),
-    others: Path = Path("modelos/resnet18_bases"),
-    model: Path = Path("modelos/resnet18.pth"),
-    results: Path = Path("resultados/resnet18"),
+    models: Path = Path("modelos"),
+    results: Path = Path("resultados"),
     cache: Path = Path(".cache"),
 ) -> None:
     place = numerics.choose_device(device)
     data = dataset.load(train)
     assigned = splits.load(folds, len(data))
+    base, others = bases.places(models, network)
     starts = bases.load(base, others, len(assigned))
+    module = backbones.ARCHITECTURES[starts[0].architecture]
+    params = length.enough(params, len(data), module.NAME)
+    params = of_network(params, module, data, starts[0].scaling)
     scaling = starts[0].scaling.suited(data.shape, params.image_size)
     kept = journal.of_stage(
         "finetune", cache / "journal", [train, folds, base, others],
@@ -69,8 +89,8 @@ def finetune(
     repeats = []
     for repeat, start in enumerate(starts):
         torch.manual_seed(seeds.of_weights(seeds.of_fit(seed, repeat)))
-        network = starting_point(start, data, params)
-        frozen, trained = surgery.cut(network, params.trainable)
+        whole = starting_point(module, start, data, params)
+        frozen, trained = surgery.cut(whole, params.trainable)
         with (
             numerics.threads(threads),
             activations.cached(
@@ -78,56 +98,92 @@ def finetune(
             ) as inputs,
         ):
             outcome = cross_validate(
-                recipe(trained, data, params), inputs, data.labels, assigned[repeat],
+                recipe(module, trained, data, params), inputs, data.labels, assigned[repeat],
                 batch_size=params.batch_size, prepare=identity if len(frozen) else scaling,
                 # A layer that is trained in front of the head would change its inputs' scale.
-                standardize=params.trainable == (resnet18.HEAD,),
-                seed=seed, repeat=repeat, device=place, label=resnet18.NAME,
+                standardize=params.trainable == (module.HEAD,),
+                seed=seed, repeat=repeat, device=place, label=module.NAME,
                 journal=kept,
             )  # fmt: skip
         repeats.append(outcome)
         if repeat == 0:
-            whole = frozen.cpu().state_dict() | outcome.raw_state(resnet18.HEAD)
-            told = facts_of(network, frozen, trained, outcome, data, scaling, params)
+            state = frozen.cpu().state_dict() | outcome.raw_state(module.HEAD)
+            told = facts_of(module, whole, frozen, trained, outcome, data, scaling, params)
 
-    joined(repeats).save(results)
-    files.write_json(results / "fit.json", told)
+    joined(repeats).save(results / network)
+    files.write_json(results / network / "fit.json", told)
     arguments = {"classes": data.classes, "shape": data.shape}
-    store.save(model, resnet18.NAME, arguments, scaling, data.names, whole)
+    store.save(models / f"{network}.pth", module.NAME, arguments, scaling, data.names, state)
     kept.forget()
-    print(f"{resnet18.NAME}: {joined(repeats)}")
+    print(f"{module.NAME}: {joined(repeats)}")
 
 
-def starting_point(base: Classifier, data: Dataset, params: Params) -> nn.Sequential:
+def of_network(params: Params, module: ModuleType, data: Dataset, base: Scaling) -> Params:
+    """The same params, with what hangs on the network decided: its parts, and the pixels.
+
+    Parameters
+    ----------
+    base : Scaling
+        What the network was pretrained on.
+
+    Raises
+    ------
+    Problem
+        Where the network has no such parts.
+    """
+    size = params.image_size
+    if size == "auto":
+        least = IMAGENET_PIXELS if base.size == module.IMAGENET.size else 1
+        size = min(max(*data.shape[1:], least), MOST_PIXELS)
+    return params.model_copy(update={"trainable": parts_of(params, module), "image_size": size})
+
+
+def parts_of(params: Params, module: ModuleType) -> tuple[str, ...]:
+    """The parts of the network that are trained, in its order."""
+    names = params.trainable
+    chosen = names if isinstance(names, str) else list(names)
+    try:
+        return surgery.chosen_parts(chosen, module.PARTS, module.HEAD)
+    except ValueError as error:
+        raise Problem(
+            f"params.yaml: finetune.trainable: expected of {module.NAME} {error}, "
+            f"found {reading.shown(chosen)}"
+        ) from None
+
+
+def starting_point(
+    module: ModuleType, base: Classifier, data: Dataset, params: Params
+) -> nn.Sequential:
     """The pretrained network, with a fresh head and, where asked for, a fresh stem."""
-    network = resnet18.build(data.classes, data.shape)
-    state = surgery.with_channels(base.network.state_dict(), resnet18.STEM, data.shape[0])
-    surgery.load(network, state, new=fresh(params))
+    network = module.build(data.classes, data.shape)
+    state = surgery.with_channels(base.network.state_dict(), module.STEM, data.shape[0])
+    surgery.load(network, state, new=fresh(module, params))
     return network
 
 
-def fresh(params: Params) -> tuple[str, ...]:
-    return (resnet18.HEAD,) if params.stem == "sum_rgb" else (resnet18.STEM, resnet18.HEAD)
+def fresh(module: ModuleType, params: Params) -> tuple[str, ...]:
+    return (module.HEAD,) if params.stem == "sum_rgb" else (module.STEM, module.HEAD)
 
 
-def recipe(trained: nn.Module, data: Dataset, params: Params) -> Recipe:
+def recipe(module: ModuleType, trained: nn.Module, data: Dataset, params: Params) -> Recipe:
     """How the part of the network that is not frozen is trained, from `trained` on."""
     start = trained.state_dict()
 
     def make_model() -> nn.Module:
-        _, part = surgery.cut(resnet18.build(data.classes, data.shape), params.trainable)
-        surgery.load(part, start, new=fresh(params))
+        _, part = surgery.cut(module.build(data.classes, data.shape), params.trainable)
+        surgery.load(part, start, new=fresh(module, params))
         return part
 
     def make_optimizer(part: nn.Module) -> torch.optim.Optimizer:
         rates = params.learning_rate, params.body_lr_factor
-        groups = surgery.parameter_groups(part, resnet18.HEAD, *rates)
+        groups = surgery.parameter_groups(part, module.HEAD, *rates)
         return torch.optim.AdamW(groups, weight_decay=params.weight_decay, fused=True)
 
     return Recipe(make_model, make_optimizer, params.epochs, params.schedule)
 
 
 def facts_of(
+    module: ModuleType,
     network: nn.Module,
     frozen: nn.Module,
     trained: nn.Module,
@@ -145,7 +201,7 @@ def facts_of(
         network, params, outcome.trained_parameters,
         answer=answer, training=len(data) * (once + params.epochs * step),
         trained=params.trainable,
-        frozen=tuple(part for part in resnet18.PARTS if part not in params.trainable),
+        frozen=tuple(part for part in module.PARTS if part not in params.trainable),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Make the networks that `finetune` starts from: a ResNet-18 for each repeat of the folds.
+"""Make the networks that `finetune` starts from: one for each repeat of the folds.
 
 Their weights come from ImageNet (the file that `download` got: one for all repeats), from training
 here on drawn letters, or from nowhere, as `pretrain.source` says. Writes the networks, a JSON that
@@ -7,16 +7,18 @@ tells where the weights come from and how well they know what they were trained 
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from pydantic import Field
 from torch import nn
 
 from taller.data import dataset, glyphs, origin
-from taller.data.origin import Source
-from taller.models import bases, resnet18, store
+from taller.data.origin import Download, Network, Source
+from taller.models import backbones, bases, store
 from taller.models.scaling import Scaling
 from taller.program import cli, files, params, seeds
+from taller.program.errors import Problem
 from taller.program.params import Device, Repeats, Seed, Threads
 from taller.training import cost, journal, letters, numerics
 
@@ -25,6 +27,7 @@ SAMPLE = 100  # letters to look at
 
 class Params(params.Section):
     source: Source
+    network: Network
     # From 8,000 of the default batches letters are learnt; from half as many, hardly one in 100.
     images: int = Field(ge=8000, le=10_000_000)
     batch_size: int = Field(ge=2, le=8192)
@@ -40,37 +43,34 @@ def pretrain(
     device: Device,
     repeats: Repeats,
     pretrained: Path = Path("data/pretrained"),
-    model: Path = Path("modelos/resnet18_base.pth"),
-    others: Path = Path("modelos/resnet18_bases"),
+    models: Path = Path("modelos"),
     results: Path = Path("resultados"),
     cache: Path = Path(".cache"),
 ) -> None:
     imagenet = origin.told(pretrained)
-    source = params.source
-    if source == "auto":
-        source = "imagenet" if imagenet["available"] else "glyphs"
-        print(f"pretrain: auto is {source} here")
+    source, network = settled(params, imagenet)
+    module, (model, others) = backbones.ALL[network], bases.places(models, params.network)
     place, traced = numerics.choose_device(device), [part.numpy() for part in glyphs.trace()]
     kept = journal.of_stage(
         "pretrain", cache / "journal", traced,
         params=params, seed=seed, threads=threads, device=place,
     )  # fmt: skip
-    facts = {"requested": params.source, "source": source}
+    facts = {"requested": params.source, "source": source, "network": network}
     paths = bases.paths(model, others, 1 if source == "imagenet" else repeats)
     if source == "imagenet":
-        network = resnet18.from_torchvision(origin.in_place(pretrained, imagenet))
-        save(model, network, resnet18.IMAGENET)
+        known = module.from_imagenet(origin.in_place(pretrained, imagenet))
+        save(model, module, known, module.IMAGENET)
         facts |= {"weights_sha256": imagenet["sha256"]}
     elif source == "glyphs":
         facts |= glyph_facts() | {"images": params.images, "glyph_accuracy": []}
         for repeat, path in enumerate(paths):
             with numerics.threads(threads):
                 known = letters.pretrain(
-                    resnet18.build, seed=seeds.of_pretraining(seed, repeat),
+                    module.build, seed=seeds.of_pretraining(seed, repeat),
                     device=place, journal=kept, name=f"repeat {repeat + 1}",
-                    **params.model_dump(exclude={"source"}),
+                    **params.model_dump(exclude={"source", "network"}),
                 )  # fmt: skip
-            save(path, known.network, letters.SCALING, known.names)
+            save(path, module, known.network, letters.SCALING, known.names)
             facts["glyph_accuracy"].append(known.accuracy)
             print(f"pretrain: {known.accuracy:.4f} of the letters of other fonts recognised")
         step = cost.count(known.network, (1, *letters.SCALING.size)).step
@@ -79,7 +79,8 @@ def pretrain(
         for repeat, path in enumerate(paths):
             torch.manual_seed(seeds.of_weights(seeds.of_pretraining(seed, repeat)))
             # Nobody uses its head, and one channel is shared out to as many as the images have.
-            save(path, resnet18.build(1, (1, *letters.SCALING.size)), letters.SCALING)
+            fresh = module.build(1, (1, *letters.SCALING.size))
+            save(path, module, fresh, letters.SCALING)
 
     bases.tell(others, len(paths))
     facts |= {"networks": len(paths), "sha256": files.sha256(model)}
@@ -90,14 +91,39 @@ def pretrain(
     kept.forget()
 
 
-def save(path: Path, network: nn.Sequential, scaling: Scaling, names: Sequence[str] = ()) -> None:
+def settled(params: Params, imagenet: Download) -> tuple[Source, Network]:
+    """Where the weights come from, and of which network: what `auto` is, if it is asked for."""
+    if params.source == "imagenet" and imagenet["network"] not in (None, params.network):
+        found = imagenet["network"]
+        raise Problem(
+            f"ImageNet's weights: expected those of {params.network}, found {found}; run download"
+        )
+    if params.source != "auto":
+        return params.source, params.network
+    if not imagenet["available"]:
+        print(f"pretrain: auto is glyphs here, with {backbones.ALL[params.network].NAME}")
+        return "glyphs", params.network
+    network = imagenet["network"]
+    instead = "" if network == params.network else f"; files are called {params.network} as ever"
+    print(f"pretrain: auto is imagenet here, with {backbones.ALL[network].NAME}{instead}")
+    return "imagenet", network
+
+
+def save(
+    path: Path,
+    module: ModuleType,
+    network: nn.Sequential,
+    scaling: Scaling,
+    names: Sequence[str] = (),
+) -> None:
+    """Store a network of the architecture `module`."""
     state = network.cpu().state_dict()
-    channels = state[f"{resnet18.STEM}.weight"].shape[1]
+    channels = state[f"{module.STEM}.weight"].shape[1]
     arguments = {
-        "classes": len(state[f"{resnet18.HEAD}.bias"]),
+        "classes": len(state[f"{module.HEAD}.bias"]),
         "shape": (channels, *scaling.size),
     }
-    store.save(path, resnet18.NAME, arguments, scaling, names, state)
+    store.save(path, module.NAME, arguments, scaling, names, state)
 
 
 def glyph_facts() -> dict[str, object]:

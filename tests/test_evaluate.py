@@ -97,7 +97,7 @@ def test_a_model_of_other_classes_is_refused(tmp_path):
         file = tmp_path / "simple_nn.pth"
         store.save(file, simple_nn.NAME, arguments, scaling, names, state)
         with pytest.raises(Problem, match=rf"nn.pth: expected .*\(cat, dog\), found {names[0]}"):
-            evaluate(1, "cpu", tmp_path / "test.npz", tmp_path, tmp_path, (SIMPLE_NN,))
+            evaluate("resnet18", 1, "cpu", tmp_path / "test.npz", tmp_path, tmp_path, (SIMPLE_NN,))
     store.save(file, simple_nn.NAME, arguments, scaling, ["cat", "dog"], state)
-    evaluate(1, "cpu", tmp_path / "test.npz", tmp_path, tmp_path, (SIMPLE_NN,))
+    evaluate("resnet18", 1, "cpu", tmp_path / "test.npz", tmp_path, tmp_path, (SIMPLE_NN,))
     assert (tmp_path / "simple_nn/test_metrics.json").exists()

@@ -17,7 +17,15 @@ from stages.pretrain import Params as Pretrain
 from stages.pretrain import pretrain
 from taller.data import dataset, idx
 from taller.data.dataset import Dataset
-from taller.models import architectures, resnet18, store
+from taller.models import (
+    architectures,
+    backbones,
+    bases,
+    efficientnet_lite0,
+    resnet18,
+    store,
+)
+from taller.models.scaling import Scaling
 from taller.program import files, seeds
 from taller.program.errors import Problem
 from taller.training import cost
@@ -26,6 +34,7 @@ PARAMS = {
     "trainable": ["fc"], "stem": "sum_rgb", "image_size": 28, "learning_rate": 0.01,
     "body_lr_factor": 1.0, "weight_decay": 0.0, "schedule": "constant", "batch_size": 32,
     "epochs": 1,
+    "min_steps": 0,
 }  # fmt: skip
 
 
@@ -42,24 +51,22 @@ def folder(mnist_raw, tmp_path_factory):
     return folder
 
 
-def made(folder, repeats):
-    """Networks without pretraining, one for each repeat."""
+def made(folder, repeats, network="resnet18", source="none"):
+    """Networks to start from, by default without pretraining and one for each repeat."""
     settings = Pretrain(
-        source="none", images=8000, batch_size=128, learning_rate=0.1, weight_decay=0.0,
-        label_smoothing=0.0,
+        source=source, network=network, images=8000, batch_size=128, learning_rate=0.1,
+        weight_decay=0.0, label_smoothing=0.0,
     )  # fmt: skip
-    base, others = folder / "base.pth", folder / "bases"
-    pretrain(settings, 5, 1, "cpu", repeats, folder, base, others, folder, folder / "cache")
+    pretrain(settings, 5, 1, "cpu", repeats, folder, folder, folder, folder / "cache")
 
 
 def run(folder, **changes):
     """Run the stage with other params; gives the model's weights."""
     stage.finetune(
-        stage.Params(**PARAMS | changes), 0, 1, "cpu", folder / "train.npz", folder / "folds.npy",
-        folder / "base.pth", folder / "bases", folder / "model.pth", folder / "results",
-        folder / "cache",
+        stage.Params(**PARAMS | changes), "resnet18", 0, 1, "cpu", folder / "train.npz",
+        folder / "folds.npy", folder, folder / "results", folder / "cache",
     )  # fmt: skip
-    return torch.load(folder / "model.pth", weights_only=True)["state_dict"]
+    return torch.load(folder / "resnet18.pth", weights_only=True)["state_dict"]
 
 
 @pytest.mark.parametrize(
@@ -71,14 +78,14 @@ def run(folder, **changes):
     ],
 )
 def test_what_is_in_front_of_the_first_trainable_child_stays(folder, trainable, frozen_in_front):
-    base = torch.load(folder / "base.pth", weights_only=True)["state_dict"]
+    base = torch.load(folder / "resnet18_base.pth", weights_only=True)["state_dict"]
     for key, value in run(folder, trainable=trainable).items():
         same = value.shape == base[key].shape and torch.equal(value, base[key])
         assert same == (key.split(".")[0] in frozen_in_front), key
 
 
 def test_the_workshops_code_trains_a_fresh_first_layer_and_the_last(folder):
-    base = torch.load(folder / "base.pth", weights_only=True)["state_dict"]
+    base = torch.load(folder / "resnet18_base.pth", weights_only=True)["state_dict"]
     state = run(folder, trainable=["conv1", "fc"], stem="random")
     for key, value in state.items():
         child, kind = key.split(".")[0], key.rsplit(".", 1)[-1]
@@ -92,7 +99,7 @@ def test_the_workshops_code_trains_a_fresh_first_layer_and_the_last(folder):
 
 
 def test_a_random_stem_that_is_frozen_is_not_the_pretrained_one(folder):
-    base = torch.load(folder / "base.pth", weights_only=True)["state_dict"]
+    base = torch.load(folder / "resnet18_base.pth", weights_only=True)["state_dict"]
     state = run(folder, stem="random")
     assert not torch.equal(state["conv1.weight"], base["conv1.weight"])
     assert torch.equal(state["layer1.0.conv1.weight"], base["layer1.0.conv1.weight"])
@@ -107,9 +114,10 @@ def test_activations_on_disk_give_the_weights_of_those_in_memory(folder, monkeyp
 
 
 def test_a_fold_is_what_a_plain_loop_with_these_params_gives(folder, tmp_path):
-    base = torch.load(folder / "base.pth", weights_only=True)
+    base = torch.load(folder / "resnet18_base.pth", weights_only=True)
     base["scaling"] = {"mean": [0.3], "std": [0.4], "size": [28, 28]}
-    torch.save(base, tmp_path / "base.pth")
+    torch.save(base, tmp_path / "resnet18_base.pth")
+    bases.tell(tmp_path / "resnet18_bases", 1)
     rate, factor, decay, size, seed = 0.02, 0.3, 1.0, 32, 7
     params = stage.Params(
         **PARAMS | {
@@ -118,10 +126,10 @@ def test_a_fold_is_what_a_plain_loop_with_these_params_gives(folder, tmp_path):
         }
     )  # fmt: skip
     stage.finetune(
-        params, seed, 1, "cpu", folder / "train.npz", folder / "folds.npy", tmp_path / "base.pth",
-        folder / "bases", tmp_path / "model.pth", tmp_path, tmp_path / "cache",
+        params, "resnet18", seed, 1, "cpu", folder / "train.npz", folder / "folds.npy", tmp_path,
+        tmp_path, tmp_path / "cache",
     )  # fmt: skip
-    found = pd.read_csv(tmp_path / "history.csv").query("fold == 1")["val_loss"]
+    found = pd.read_csv(tmp_path / "resnet18/history.csv").query("fold == 1")["val_loss"]
 
     data = dataset.load(folder / "train.npz")
     images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
@@ -154,7 +162,7 @@ def test_a_fold_is_what_a_plain_loop_with_these_params_gives(folder, tmp_path):
         with torch.no_grad():
             loss = cross_entropy(network(inputs[held_out]), labels[held_out])
         assert loss.item() == pytest.approx(expected, rel=2e-4)
-    recorded = torch.load(tmp_path / "model.pth", weights_only=True)["scaling"]
+    recorded = torch.load(tmp_path / "resnet18.pth", weights_only=True)["scaling"]
     assert recorded == {"mean": [0.3], "std": [0.4], "size": [size, size]}
 
 
@@ -170,9 +178,8 @@ def repeated(folder, tmp_path_factory):
     rows = np.arange(128)
     np.save(place / "folds.npy", np.stack([rows % 2, rows // 2 % 2]))
     stage.finetune(
-        stage.Params(**PARAMS | LAST), 9, 1, "cpu", folder / "train.npz", place / "folds.npy",
-        place / "base.pth", place / "bases", place / "model.pth", place / "results",
-        place / "cache",
+        stage.Params(**PARAMS | LAST), "resnet18", 9, 1, "cpu", folder / "train.npz",
+        place / "folds.npy", place, place / "results", place / "cache",
     )  # fmt: skip
     return place
 
@@ -211,9 +218,9 @@ def last_layer(features: np.ndarray, labels: torch.Tensor, rows: np.ndarray, see
 def test_each_repeat_trains_the_last_layer_on_its_own_networks_features(folder, repeated):
     data, folds = dataset.load(folder / "train.npz"), np.load(repeated / "folds.npy")
     images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
-    history = pd.read_csv(repeated / "results/history.csv").set_index(["repeat", "fold"])
+    history = pd.read_csv(repeated / "results/resnet18/history.csv").set_index(["repeat", "fold"])
     assert len(history) == 2 * 2 * 3
-    for repeat, base in enumerate(("base.pth", "bases/2.pth")):
+    for repeat, base in enumerate(("resnet18_base.pth", "resnet18_bases/2.pth")):
         features = features_of(repeated / base, images)
         for fold in range(2):
             held_out, seed = folds[repeat] == fold, seeds.of_fit(9, repeat, fold)
@@ -226,9 +233,9 @@ def test_each_repeat_trains_the_last_layer_on_its_own_networks_features(folder, 
 def test_the_stored_model_is_the_first_repeats_and_takes_images_as_they_are(folder, repeated):
     data = dataset.load(folder / "train.npz")
     images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
-    features = features_of(repeated / "base.pth", images)
+    features = features_of(repeated / "resnet18_base.pth", images)
     *_, expected = last_layer(features, labels, np.arange(128), seeds.of_fit(9))
-    model = store.load(repeated / "model.pth", architectures.ALL)
+    model = store.load(repeated / "resnet18.pth", architectures.ALL)
     with torch.no_grad():
         logits = model.network.eval()(model.scaling(images))
     torch.testing.assert_close(logits, expected, rtol=1e-2, atol=1e-2)
@@ -236,7 +243,7 @@ def test_the_stored_model_is_the_first_repeats_and_takes_images_as_they_are(fold
 
 
 def test_the_facts_of_the_fit(repeated):
-    facts = files.read_json(repeated / "results/fit.json")
+    facts = files.read_json(repeated / "results/resnet18/fit.json")
     # Of the one image in front of the last layer, once; of the last layer, and of the gradient of
     # its weights, in each of three epochs. tests/test_cost.py counts the answer by hand.
     whole, head = cost.count(resnet18.build(10, (1, 28, 28)), (1, 28, 28)).answer, 2 * 512 * 10
@@ -254,7 +261,7 @@ def test_the_facts_of_the_fit(repeated):
 
 def test_the_facts_of_a_network_that_is_trained_as_a_whole(folder):
     run(folder, trainable="all", epochs=2, image_size=32)
-    facts = files.read_json(folder / "results/fit.json")
+    facts = files.read_json(folder / "results/resnet18/fit.json")
     each = cost.count(resnet18.build(10, (1, 28, 28)), (1, 32, 32))
     assert facts["flops"] == {"answer": each.answer, "training": 2 * 128 * each.step}
     assert facts["trained_parameters"] == facts["parameters"]
@@ -265,7 +272,7 @@ def test_the_facts_of_a_network_that_is_trained_as_a_whole(folder):
 
 def test_the_facts_of_the_workshops_training(folder):
     run(folder, trainable=["conv1", "fc"], stem="random")
-    training = files.read_json(folder / "results/fit.json")["training"]
+    training = files.read_json(folder / "results/resnet18/fit.json")["training"]
     assert training["trained"] == ["conv1", "fc"]
     # Not what stands in front of the first that is trained, but what takes no gradients.
     assert training["frozen"] == ["bn1", "layer1", "layer2", "layer3", "layer4"]
@@ -275,8 +282,8 @@ def test_repeats_without_as_many_networks_are_one_line(folder, repeated):
     np.save(repeated / "three.npy", np.tile(np.arange(128) % 2, (3, 1)))
     with pytest.raises(Problem, match="bases: expected networks for 3 repeats, found 2"):
         stage.finetune(
-            stage.Params(**PARAMS), 0, 1, "cpu", folder / "train.npz", repeated / "three.npy",
-            repeated / "base.pth", repeated / "bases",
+            stage.Params(**PARAMS), "resnet18", 0, 1, "cpu", folder / "train.npz",
+            repeated / "three.npy", repeated,
         )  # fmt: skip
 
 
@@ -290,17 +297,104 @@ def test_a_last_layer_that_would_stay_random_is_refused(trainable):
     "damage", [b"", b"no model", pickle.dumps({"architecture": "ResNet18"}, 2), "simple_nn"]
 )
 def test_a_bad_base_is_one_line(folder, tmp_path, damage):
-    base = tmp_path / "base.pth"
+    base = tmp_path / "resnet18_base.pth"
+    bases.tell(tmp_path / "resnet18_bases", 1)
     if damage == "simple_nn":
-        saved = torch.load(folder / "base.pth", weights_only=True)
+        saved = torch.load(folder / "resnet18_base.pth", weights_only=True)
         torch.save(saved | {"architecture": "SimpleNN"}, base)
     else:
         base.write_bytes(damage)
-    with pytest.raises(Problem, match=r"base\.pth: expected a model \(ResNet18\), found another"):
+    with pytest.raises(Problem, match=r"base\.pth: expected a model \(ResNet18 or .*found another"):
         stage.finetune(
-            stage.Params(**PARAMS), 0, 1, "cpu",
-            folder / "train.npz", folder / "folds.npy", base, folder / "bases",
+            stage.Params(**PARAMS), "resnet18", 0, 1, "cpu",
+            folder / "train.npz", folder / "folds.npy", tmp_path,
         )  # fmt: skip
+
+
+LITE0_PARTS = {
+    "conv1", "bn1", "conv2", "bn2", "fc", *(f"layer{number}" for number in range(1, 8)),
+}  # fmt: skip
+
+
+def lite0(place, folder, **changes):
+    """Run the stage on EfficientNet-Lite0 in `place`; gives the weights, and what is told."""
+    stage.finetune(
+        stage.Params(**PARAMS | changes), "efficientnet_lite0", 0, 1, "cpu", folder / "train.npz",
+        folder / "folds.npy", place, place, place / "cache",
+    )  # fmt: skip
+    model = torch.load(place / "efficientnet_lite0.pth", weights_only=True)
+    return model, files.read_json(place / "efficientnet_lite0/fit.json")
+
+
+@pytest.mark.parametrize("trained", [["fc"], ["conv2", "fc", "bn2"]])
+def test_lite0_is_cut_and_frozen_as_resnet18_is(folder, tmp_path, trained):
+    files.write_json(tmp_path / "pretrained.json", NO_IMAGENET)
+    made(tmp_path, repeats=1, network="efficientnet_lite0")
+    path = tmp_path / "efficientnet_lite0_base.pth"
+    base = torch.load(path, weights_only=True)["state_dict"]
+    model, told = lite0(tmp_path, folder, trainable=trained, image_size="auto")
+    assert model["architecture"] == "EfficientNet-Lite0"
+    for key, value in model["state_dict"].items():
+        same = value.shape == base[key].shape and torch.equal(value, base[key])
+        assert same == (key.split(".")[0] not in trained), key
+    assert {*told["training"]["trained"]} == {*trained}
+    assert {*told["training"]["frozen"]} == LITE0_PARTS - {*trained}
+    # Nothing of ImageNet: images are as they are.
+    assert told["training"]["knobs"]["image_size"] == 28
+    assert model["scaling"]["size"] == [28, 28]
+
+
+def test_imagenets_lite0_sees_larger_images_and_tells_digits_apart(folder, tmp_path, lite0_weights):
+    got = tmp_path / lite0_weights.name
+    got.write_bytes(lite0_weights.read_bytes())
+    told = {
+        "requested": True, "available": True, "network": "efficientnet_lite0", "file": got.name,
+        "sha256": files.sha256(got), "origin": None,
+    }  # fmt: skip
+    files.write_json(tmp_path / "pretrained.json", {"imagenet": told})
+    made(tmp_path, repeats=1, network="efficientnet_lite0", source="imagenet")
+    model, told = lite0(tmp_path, folder, image_size="auto", epochs=30)
+    assert told["training"]["knobs"]["image_size"] == 112
+    assert model["scaling"] == {"mean": [0.5], "std": [0.5], "size": [112, 112]}
+    image = (1, 112, 112)
+    whole = cost.count(efficientnet_lite0.build(10, image), image).answer
+    assert told["flops"]["answer"] == whole
+    records = pd.read_csv(tmp_path / "efficientnet_lite0/scores.csv")
+    accuracy = records.query("metric == 'accuracy'")["value"]
+    assert accuracy.mean() > 0.4  # of 64 images, by guessing 0.1
+
+
+@pytest.mark.parametrize("trainable", [["layer7", "fc"], ["conv2", "fc"]])
+def test_a_part_of_the_other_network_is_one_line(folder, trainable):
+    with pytest.raises(Problem) as caught:
+        run(folder, trainable=trainable)
+    assert str(caught.value) == (
+        "params.yaml: finetune.trainable: expected of ResNet18 all, or a list with fc and any of "
+        f"conv1, bn1, layer1, layer2, layer3, layer4, fc, found {trainable}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "letters", "imagenet"),
+    [
+        ((1, 28, 28), 28, 112),
+        ((3, 20, 24), 24, 112),
+        ((3, 300, 200), 224, 224),
+        ((1, 9, 150), 150, 150),
+    ],
+)
+@pytest.mark.parametrize("module", backbones.ALL.values(), ids=backbones.ALL)
+def test_auto_is_as_the_images_are_but_enough_for_imagenets_networks(
+    module, shape, letters, imagenet
+):
+    images = np.zeros((2, *shape), np.uint8)
+    data = Dataset(images, np.arange(2), ("a", "b"))
+    params = stage.Params(**PARAMS | {"image_size": "auto", "trainable": "all"})
+    for base, size in ((Scaling((0.0,), (1.0,), (28, 28)), letters), (module.IMAGENET, imagenet)):
+        found = stage.of_network(params, module, data, base)
+        assert (found.image_size, found.trainable) == (size, module.PARTS)
+        fixed = params.model_copy(update={"image_size": 40})
+        assert stage.of_network(fixed, module, data, base).image_size == 40
 
 
 FILLED = """
@@ -344,7 +438,7 @@ def test_activations_that_do_not_fit_on_the_disk_are_one_line(size, told):
 
 def test_the_model_file_says_how_its_images_are_scaled(folder):
     run(folder, image_size=32)
-    classifier = store.load(folder / "model.pth", architectures.ALL)
+    classifier = store.load(folder / "resnet18.pth", architectures.ALL)
     assert classifier.scaling.size == (32, 32)
     assert classifier.names == tuple("0123456789")
     images = torch.zeros(3, 1, 28, 28, dtype=torch.uint8)

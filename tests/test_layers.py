@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from taller.models import layers, resnet18
+from taller.models import efficientnet_lite0, layers, resnet18
 from taller.program import portable
+from taller.training import numerics
 
 
 def pair(theirs: nn.Module, ours: type) -> tuple[nn.Module, nn.Module]:
@@ -61,6 +62,29 @@ def test_the_arithmetic_of_a_map_of_one_pixel_is_a_linear_layers(monkeypatch):
     network(torch.zeros(2, 1, 28, 28))
     first = [(512, 256 * 4), (512, 512), (512, 256)]  # with the two that make the map so small
     assert asked == [*first, (512, 512), (512, 512), (10, 512)]
+
+
+@pytest.mark.parametrize(("images", "computed"), [(1, True), (15, True), (16, False)])
+def test_pixels_of_few_images_are_a_linear_layers(monkeypatch, images, computed):
+    asked = []
+    product = layers.linear
+    monkeypatch.setattr(layers, "linear", lambda *of: asked.append(of[0].shape) or product(*of))
+    layers.Conv2d(4, 6, 1)(torch.zeros(images, 4, 5, 3))
+    assert asked == [(images * 15, 4)] * computed
+
+
+@pytest.mark.skipif(not portable.is_x86(), reason="portable numerics are of x86-64: NOT tested")
+@pytest.mark.parametrize("images", [2, 15, 16])  # no batch that is trained on has one alone
+@pytest.mark.parametrize("build", [resnet18.build, efficientnet_lite0.build])
+def test_no_convolution_or_product_is_computed_by_mkl(build, images):
+    network = build(10, (1, 28, 28))
+    inputs = torch.randn(images, 1, 56, 56)
+    with numerics.threads(1), torch.profiler.profile() as profile:
+        network.eval()(inputs).sum().backward()
+    # With fewer than 16 images and one thread PyTorch's own 1 x 1 convolution is one of these.
+    used = {event.key for event in profile.key_averages()}
+    assert not used & {"aten::_slow_conv2d_forward", "aten::_slow_conv2d_backward"}
+    assert not used & {"aten::mm", "aten::addmm", "aten::bmm"}
 
 
 def test_native_numerics_are_pytorchs_own(monkeypatch):

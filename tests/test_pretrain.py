@@ -1,6 +1,7 @@
 """Where the pretrained weights come from, and what the letters look like."""
 
 import json
+import shutil
 import unicodedata
 
 import pytest
@@ -18,6 +19,7 @@ PARAMS = {"batch_size": 128, "learning_rate": 0.05, "weight_decay": 0.0005, "lab
 # Far fewer than params.yaml admits: nothing is learnt from them, and hardly any time goes by.
 FEW, HELD_OUT = 512, 200
 CPU = torch.device("cpu")
+RESNET, LITE0 = "resnet18", "efficientnet_lite0"
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +32,17 @@ def run(tmp_path, monkeypatch):
     """Run the stage; gives its first model file, what it says of it, and where the others are."""
     monkeypatch.setattr(letters, "HELD_OUT", HELD_OUT)
 
-    def stage(source: str, imagenet: dict, name: str = "base", repeats: int = 1):
+    def stage(source: str, imagenet: dict, name: str = "models", repeats: int = 1, network=RESNET):
         got = tmp_path / "weights.pth"
         if imagenet["available"]:
             imagenet |= {"sha256": files.sha256(got) if got.exists() else "0" * 64}
-        told = {"requested": True, "file": got.name, "sha256": None, "origin": None} | imagenet
-        files.write_json(tmp_path / "pretrained.json", {"imagenet": told})
-        model, others = tmp_path / f"{name}.pth", tmp_path / f"{name}s"
-        chosen = Params.model_construct(source=source, images=FEW, **PARAMS)
-        pretrain(chosen, 1, 2, "cpu", repeats, tmp_path, model, others, tmp_path, tmp_path)
+        told = {
+            "requested": True, "network": RESNET, "file": got.name, "sha256": None, "origin": None,
+        }  # fmt: skip
+        files.write_json(tmp_path / "pretrained.json", {"imagenet": told | imagenet})
+        model, others = bases.places(tmp_path / name, network)
+        chosen = Params.model_construct(source=source, network=network, images=FEW, **PARAMS)
+        pretrain(chosen, 1, 2, "cpu", repeats, tmp_path, tmp_path / name, tmp_path, tmp_path)
         facts = json.loads((tmp_path / "pretrain.json").read_text(encoding="utf-8"))
         assert facts["sha256"] == files.sha256(model)
         assert len(bases.load(model, others, repeats)) == repeats
@@ -59,7 +63,11 @@ def imagenet(tmp_path):
 def test_imagenets_weights_are_taken_as_they_are(run, imagenet, requested):
     state, download = imagenet
     base, facts, others = run(requested, download, repeats=3)
-    assert (facts["requested"], facts["source"]) == (requested, "imagenet")
+    assert (facts["requested"], facts["source"], facts["network"]) == (
+        requested,
+        "imagenet",
+        RESNET,
+    )
     assert facts["weights_sha256"] == download["sha256"]
     # One for all repeats: there is no chance in it.
     assert facts["networks"] == 1 and not list(others.glob("*.pth"))
@@ -98,6 +106,43 @@ def test_weights_of_another_form_are_refused_in_one_line(run, imagenet, tmp_path
 def test_imagenet_that_is_not_there_is_one_line(run):
     with pytest.raises(Problem, match="expected ImageNet's weights, found none"):
         run("imagenet", {"available": False})
+
+
+@pytest.mark.parametrize(("source", "network"), [("imagenet", LITE0), ("auto", RESNET)])
+def test_lite0s_weights_are_those_of_the_wheel(
+    run, lite0_weights, tmp_path, capsys, source, network
+):
+    shutil.copy(lite0_weights, tmp_path / "weights.pth")
+    told = {"available": True, "network": LITE0}
+    base, facts, others = run(source, told, repeats=2, network=network)
+    # Files have the param's name, whatever is in them.
+    assert (others.parent / f"{network}_base.pth").exists()
+    assert (facts["source"], facts["network"], facts["networks"]) == ("imagenet", LITE0, 1)
+    assert base["architecture"] == "EfficientNet-Lite0"
+    assert base["arguments"] == {"classes": 1000, "shape": [3, 224, 224]}
+    assert base["scaling"] == {"mean": [0.5] * 3, "std": [0.5] * 3, "size": [224, 224]}
+    theirs = torch.load(lite0_weights, weights_only=True)
+    assert [*map(torch.equal, base["state_dict"].values(), theirs.values())] == [True] * 296
+    said = "pretrain: auto is imagenet here, with EfficientNet-Lite0; files are called resnet18"
+    assert (said in capsys.readouterr().out) == (source == "auto")
+
+
+def test_weights_of_another_network_than_the_params_are_one_line(run):
+    with pytest.raises(Problem, match="expected those of resnet18, found efficientnet_lite0; run"):
+        run("imagenet", {"available": True, "network": LITE0})
+
+
+def test_without_imagenet_the_params_network_learns_letters(run, untrained, capsys):
+    base, facts, _ = run("auto", {"available": False, "network": None}, network=LITE0)
+    assert (facts["source"], facts["network"]) == ("glyphs", LITE0)
+    assert base["architecture"] == "EfficientNet-Lite0"
+    assert "auto is glyphs here, with EfficientNet-Lite0" in capsys.readouterr().out
+
+
+def test_lite0_learns_letters_too(run):
+    base, facts, _ = run("glyphs", {"available": False, "network": None}, network=LITE0)
+    assert (facts["network"], base["arguments"]["shape"]) == (LITE0, [1, 28, 28])
+    assert facts["flops"] > 0
 
 
 def test_glyphs_train_to_the_same_bytes_a_network_for_each_repeat(run, monkeypatch, capsys):

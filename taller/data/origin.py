@@ -11,15 +11,20 @@ from taller.program.errors import Problem
 from taller.program.files import sha256
 from taller.program.params import Key
 
+Network = Annotated[Literal["resnet18", "efficientnet_lite0"], Key("pretrain.network")]
 Source = Annotated[Literal["auto", "imagenet", "glyphs", "none"], Key("pretrain.source")]
 
 
 @with_config(reading.STRICT)
 class Download(TypedDict):
-    """What `download` tells of the weights: whether they were asked for, and are there as what."""
+    """What `download` tells of the weights: whether they were asked for, and are there as what.
+
+    ``network`` is whose they are: with `pretrain.source: auto` perhaps another's than the param's.
+    """
 
     requested: bool
     available: bool
+    network: Network | None
     file: Annotated[str, Field(pattern=r"^[\w-][\w.-]*$")] | None
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
     origin: str | None
@@ -42,8 +47,10 @@ def told(folder: Path) -> Download:
     """
     path = folder / "pretrained.json"
     found = reading.json(path, Told)["imagenet"]
-    if found["available"] and None in (found["file"], found["sha256"]):
-        raise Problem(f"{path}: imagenet: expected file and sha256 where available, found null")
+    if found["available"] and None in (found["network"], found["file"], found["sha256"]):
+        raise Problem(
+            f"{path}: imagenet: expected network, file and sha256 where available, found null"
+        )
     return found
 
 

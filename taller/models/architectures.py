@@ -2,10 +2,9 @@
 
 An architecture is a module: its ``NAME``, and ``build(classes, shape, ...)``, which gives a
 network from (n, *shape) to (n, classes). One that `kfold_train` trains from scratch has ``Knobs``,
-the schema of the rest of what ``build`` takes. One that can be fine-tuned is a chain of named
-parts, as `surgery` wants it.
+the schema of the rest of what ``build`` takes. One that can be fine-tuned is among `backbones`.
 """
 
-from taller.models import cnn, resnet18, simple_nn
+from taller.models import backbones, cnn, simple_nn
 
-ALL = {module.NAME: module for module in (simple_nn, cnn, resnet18)}
+ALL = {module.NAME: module for module in (simple_nn, cnn)} | backbones.ARCHITECTURES

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from taller.models import resnet18, store
+from taller.models import backbones, store
 from taller.models.store import Classifier
 from taller.program import files, reading
 from taller.program.errors import Problem
@@ -17,6 +17,17 @@ COUNT = "networks.json"
 @with_config(reading.STRICT)
 class _Count(TypedDict):
     networks: Annotated[int, Field(ge=1, le=20)]
+
+
+def places(models: Path, network: str) -> tuple[Path, Path]:
+    """The first one's file in the folder of models, and the folder of the others.
+
+    Parameters
+    ----------
+    network : str
+        As params.yaml has it.
+    """
+    return models / f"{network}_base.pth", models / f"{network}_bases"
 
 
 def paths(first: Path, others: Path, count: int) -> list[Path]:
@@ -40,5 +51,5 @@ def load(first: Path, others: Path, repeats: int) -> list[Classifier]:
     count = reading.json(others / COUNT, _Count)["networks"]
     if count not in (1, repeats):
         raise Problem(f"{others}: expected networks for {repeats} repeats, found {count}")
-    found = [store.load(path, {resnet18.NAME: resnet18}) for path in paths(first, others, count)]
+    found = [store.load(path, backbones.ARCHITECTURES) for path in paths(first, others, count)]
     return found if count == repeats else found * repeats

@@ -3,7 +3,7 @@
 Light on purpose: what only draws and writes does not import PyTorch for a name.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -13,13 +13,15 @@ class Entry:
     Attributes
     ----------
     key : str
-        In file names and metrics.
+        In metrics and, unless `borrowed` tells another one, in file names.
     name, short, kind : str
         In tables and pictures, in running text, and what the report says that it is.
     color, marker : str
         Matplotlib's. Colours are of Okabe and Ito's palette, distinct to colour-blind readers.
     pretrained : bool
         Whether it starts from the network that `pretrain` makes.
+    borrowed : str
+        The key in file names, where that is another network's (`as_used`); else empty.
     """
 
     key: str
@@ -29,6 +31,12 @@ class Entry:
     color: str
     marker: str
     pretrained: bool = False
+    borrowed: str = ""
+
+    @property
+    def files(self) -> str:
+        """In file names."""
+        return self.borrowed or self.key
 
 
 SIMPLE_NN = Entry(
@@ -44,6 +52,39 @@ RESNET18 = Entry(
     "s",
     pretrained=True,
 )
+# In the place of the other: there is one fine-tuned model, and it looks the same.
+EFFICIENTNET_LITE0 = Entry(
+    "efficientnet_lite0",
+    "EfficientNet-Lite0 (fine-tuning)",
+    "EfficientNet-Lite0",
+    "una red convolucional eficiente",
+    RESNET18.color,
+    RESNET18.marker,
+    pretrained=True,
+)
+FINETUNED = {entry.key: entry for entry in (RESNET18, EFFICIENTNET_LITE0)}
 
-# The first one is the baseline.
-MODELS = (SIMPLE_NN, CNN, RESNET18)
+
+def compared(network: str) -> tuple[Entry, ...]:
+    """The models that are compared; the first one is the baseline.
+
+    Parameters
+    ----------
+    network : str
+        Which is fine-tuned, as `pretrain.network` has it.
+    """
+    return SIMPLE_NN, CNN, FINETUNED[network]
+
+
+def as_used(entry: Entry, network: str) -> Entry:
+    """The entry of the network that is really in the files of `entry`.
+
+    With `pretrain.source: auto` it may be another than the param names, as declared file names
+    cannot hang on what can be downloaded.
+    """
+    if not entry.pretrained or entry.key == network:
+        return entry
+    return replace(FINETUNED[network], borrowed=entry.files)
+
+
+MODELS = compared(RESNET18.key)

@@ -52,7 +52,7 @@ def build(classes: int, shape: Sequence[int]) -> nn.Sequential:
     return model
 
 
-def from_torchvision(path: Path) -> nn.Sequential:
+def from_imagenet(path: Path) -> nn.Sequential:
     """The network for RGB images whose weights torchvision saved in a file.
 
     Raises

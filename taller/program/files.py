@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EACCES, EDQUOT, EINVAL, EISDIR, ENOENT, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM
+from itertools import count
 from pathlib import Path
 
 from taller.program import reading
@@ -142,3 +143,9 @@ def _rounded(value: object) -> object:
     if isinstance(value, list):
         return [_rounded(part) for part in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def free(path: Path) -> Path:
+    """`path`, or the first of ``PATH.1``, ``PATH.2``, ... that overwrites nothing."""
+    numbered = (path.with_name(f"{path.name}.{number}") for number in count(1))
+    return path if not path.exists() else next(place for place in numbered if not place.exists())
