@@ -19,7 +19,7 @@ from taller.models.scaling import Scaling
 from taller.program import cli, files, params
 from taller.program.errors import Problem
 from taller.program.params import Device, PerItem, Seed
-from taller.training import cost, facts, journal
+from taller.training import cost, facts, journal, length
 from taller.training.cross_validation import cross_validate, joined
 from taller.training.engine import Recipe
 from taller.training.numerics import choose_device
@@ -31,6 +31,7 @@ class Params(params.Section):
     schedule: Literal["constant", "one_cycle"]
     batch_size: int = Field(ge=2, le=8192)
     epochs: int = Field(ge=1, le=1000)
+    min_steps: int = Field(ge=0, le=1_000_000)
 
 
 def architecture(network: str) -> ModuleType:
@@ -64,6 +65,7 @@ def kfold_train(
 ) -> None:
     built, place, data = architecture(network), choose_device(device), dataset.load(train)
     split = splits.load(folds, len(data))
+    params = length.enough(params, len(data), built.NAME)
     knobs = params.model_dump(include=set(built.Knobs.model_fields))
     arguments = {"classes": data.classes, "shape": data.shape, **knobs}
     scaling = Scaling(mean=(0.5,), std=(0.5,), size=data.shape[1:])  # the workshop's

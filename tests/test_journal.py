@@ -228,7 +228,7 @@ def test_the_key_follows_the_code_that_is_loaded_and_no_other(tmp_path, monkeypa
 
 PARAMS = {
     "learning_rate": 0.003, "weight_decay": 0.0, "schedule": "one_cycle", "batch_size": 16,
-    "epochs": 3, "hidden": [8], "dropout": 0.1,
+    "epochs": 3, "min_steps": 0, "hidden": [8], "dropout": 0.1,
 }  # fmt: skip
 
 

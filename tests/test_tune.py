@@ -1,13 +1,16 @@
 """Tuned alike: grids of one size, one split by other writers, and params.yaml holds what won."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from dvc.utils import hydra
 
-from taller.data import dataset, mnist
+from taller.data import dataset, idx_source
+from taller.data.idx_sets import MNIST
 from taller.models.catalogue import MODELS, SIMPLE_NN
 from tools import tune
 from tools.tune import Grid
@@ -71,12 +74,14 @@ def test_of_equal_accuracies_the_smaller_loss_wins_and_what_is_beside_the_grid_n
 @pytest.fixture
 def small(tmp_path, monkeypatch, mnist_raw):
     """600 images in place, and a grid of two cells; `calls` tells which of them were trained."""
-    train, _ = mnist.read(mnist_raw)
+    train, _ = idx_source.read(MNIST, mnist_raw)
     dataset.save(tmp_path / tune.TRAIN, train.take(np.arange(600)))
     (tmp_path / "modelos").mkdir()
     (tmp_path / tune.BASE).write_bytes(b"base")
-    for name in ("params.yaml", "dvc.yaml", "stages", "taller"):
+    for name in ("dvc.yaml", "stages", "taller"):
         (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    hydra.apply_overrides(tmp_path / "params.yaml", ["kfold_train.simple_nn.min_steps=0"])
     monkeypatch.chdir(tmp_path)
     grid = Grid(SIMPLE_NN, "kfold_train.simple_nn", (0.001, 0.01), (1,), "dropout", (0.0,))
     monkeypatch.setattr(tune, "GRIDS", (grid,))
@@ -131,7 +136,7 @@ def test_other_data_or_code_are_other_cells():
 
 def test_the_split_keeps_writers_apart_and_is_none_of_the_folds(mnist_raw, monkeypatch, tmp_path):
     seen = []
-    train, _ = mnist.read(mnist_raw)
+    train, _ = idx_source.read(MNIST, mnist_raw)
     dataset.save(tmp_path / tune.TRAIN, train)
     (tmp_path / "modelos").mkdir()
     (tmp_path / tune.BASE).write_bytes(b"base")

@@ -22,16 +22,18 @@ import numpy as np
 import pandas as pd
 
 from stages import finetune, kfold_train
-from taller.data import dataset, folds
+from taller.data import dataset, folds, sources
 from taller.models import bases
 from taller.models.catalogue import CNN, RESNET18, SIMPLE_NN, Entry
 from taller.program import files, params, seeds
 from taller.program.errors import Problem
 from taller.program.params import Section
 from taller.program.progress import bar
+from taller.training import length
 from tools import code_deps
 
-TRAIN, BASE = Path("data/processed/train.npz"), Path("modelos/resnet18_base.pth")
+TRAIN = Path("data/processed/train.npz")
+BASE, _ = bases.places(Path("modelos"), RESNET18.key)
 JOURNAL = Path(".cache/ajuste")
 PARTS = 5  # one of them validates
 
@@ -92,10 +94,12 @@ def train(grid: Grid, chosen: Section, split: Path, folder: Path) -> None:
     seed, device = params.read("seed", params.Seed), params.read("device", params.Device)
     if grid.entry == RESNET18:
         threads = params.read("threads", params.Threads)
-        bases.tell(folder, 1)  # however many repeats there are, one split needs one network
+        base, others = bases.places(folder, RESNET18.key)
+        base.symlink_to(BASE.absolute())
+        bases.tell(others, 1)  # however many repeats there are, one split needs one network
         finetune.finetune(
-            chosen, seed, threads, device, folds=split, others=folder,
-            model=folder / "model.pth", results=folder / grid.entry.key, cache=JOURNAL,
+            chosen, RESNET18.key, seed, threads, device, folds=split, models=folder,
+            results=folder, cache=JOURNAL,
         )  # fmt: skip
     else:
         kfold_train.kfold_train(
@@ -149,7 +153,8 @@ def tune() -> pd.DataFrame:
             found = remembered(
                 key, lambda grid=grid, chosen=chosen: measure(grid, chosen, assigned)
             )
-            rows.append(row(grid, cell, in_grid, found))
+            trained = {"epochs": length.epochs(chosen, len(data))}  # more where images are few
+            rows.append(row(grid, cell | trained, in_grid, found))
             told = ", ".join(f"{name} {value}" for name, value in cell.items())
             print(f"{grid.entry.short}: {told}: accuracy {found['accuracy']:.4f}", flush=True)
             shown.update(1)
@@ -196,7 +201,11 @@ def main() -> None:
         sys.exit(f"tune: {error.filename}: expected what dvc repro preprocess pretrain makes")
     except KeyboardInterrupt:
         sys.exit("\ntune: interrupted; what is done is kept, run it again to go on")
-    table.to_csv(Path("resultados/ajuste.csv"), index=False, float_format="%.6g")
+    # The report reads MNIST's; another data set's lies beside it.
+    name = params.read("dataset", sources.Name)
+    file = Path("resultados") / ("ajuste.csv" if name == "MNIST" else f"ajuste_{name}.csv")
+    table.to_csv(file, index=False, float_format="%.6g")
+    print(f"all of it: {file}")
     print(table[table["elegida"] == "sí"].iloc[:, :8].to_string(index=False))
 
 

@@ -7,6 +7,7 @@ from taller.training import cost
 
 # What every stage that trains has in its section.
 COMMON = ("learning_rate", "weight_decay", "schedule", "batch_size", "epochs")
+SPENT = {"trainable", "min_steps"}  # of which the parts and the epochs tell what came of them
 
 
 def of_fit(
@@ -30,7 +31,7 @@ def of_fit(
     trained, frozen : tuple of str
         Parts of the network, where it has any with a name.
     """
-    chosen = section.model_dump(exclude={"trainable"})
+    chosen = section.model_dump(exclude=SPENT)
     return {
         "trained_parameters": trained_parameters,
         "parameters": cost.parameters(network),
