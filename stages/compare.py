@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from taller.data.origin import Network
 from taller.models import catalogue
 from taller.models.catalogue import Entry
 from taller.program import cli, files, params, reading
@@ -23,15 +24,16 @@ class Params(params.Section):
 
 def compare(
     params: Params,
+    network: Network,
     folder: Path = Path("resultados"),
     models: Path = Path("modelos"),
-    entries: Sequence[Entry] = catalogue.MODELS,
+    entries: Sequence[Entry] | None = None,
 ) -> None:
-    found = comparison.read(folder, entries, params.rope)
+    found = comparison.read(folder, entries or catalogue.compared(network), params.rope)
     table = tables.comparison_table(found)
     # All that can be wrong with what is read is told before anything is written.
     drawn, told = pictures.figures(found, folder), report(found, asides.read(folder, found))
-    winner = reading.content(models / f"{found.winner.entry.key}.pth")
+    winner = reading.content(models / f"{found.winner.entry.files}.pth")
 
     with files.whole(folder / "comparacion_metrics.csv") as file:
         table.to_csv(file, index=False, float_format="%.4f")

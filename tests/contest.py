@@ -15,9 +15,10 @@ MODELS = (SIMPLE, CNN, TUNED)
 WRITERS = {"kept_together": True, "train": 539, "test": 297, "shared": 0}
 PRETRAINING = {
     "glyphs": made_up.GLYPHS,
-    "imagenet": {"requested": "imagenet", "source": "imagenet", "sha256": "ab" * 32,
-                 "networks": 1, "weights_sha256": "12" * 32},
-    "none": {"requested": "none", "source": "none", "sha256": "ef" * 32, "networks": 1},
+    "imagenet": {"requested": "imagenet", "source": "imagenet", "network": "resnet18",
+                 "sha256": "ab" * 32, "networks": 1, "weights_sha256": "12" * 32},
+    "none": {"requested": "none", "source": "none", "network": "resnet18", "sha256": "ef" * 32,
+             "networks": 1},
 }  # fmt: skip
 LOW, MIDDLE, HIGH = [0.95, 0.951, 0.952], [0.96, 0.9612, 0.9621], [0.98, 0.981, 0.9825]
 NEAR_HIGH, NEAR_LOW = [0.9801, 0.9812, 0.9824], [0.9501, 0.9508, 0.9521]

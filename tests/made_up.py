@@ -48,6 +48,7 @@ GLYPH_ACCURACIES = [0.7, 0.69, 0.71, 0.68, 0.72]  # of the networks of five repe
 GLYPHS = {
     "requested": "glyphs",
     "source": "glyphs",
+    "network": "resnet18",
     "networks": 1,
     "images": 60_000,
     "glyph_accuracy": [0.7],
@@ -76,7 +77,8 @@ SKILL = {"simple_nn": 2.5, "resnet18": 5.0, "cnn": 4.0}
 # What `download` tells where nobody asked for ImageNet's weights.
 NO_IMAGENET = {
     "imagenet": {
-        "requested": False, "available": False, "file": None, "sha256": None, "origin": None,
+        "requested": False, "available": False, "network": None, "file": None, "sha256": None,
+        "origin": None,
     }
 }  # fmt: skip
 
@@ -143,6 +145,7 @@ def write(
     facts = {
         "dataset": name, "folds": folds, "repeats": repeats,
         "groups": None if groups is None else dict(groups),
+        "pictures": None,
     }  # fmt: skip
     _write_data(place, names, facts, shape, train, test, random)
     if pretraining is None:

@@ -13,6 +13,25 @@ from scipy import stats
 from taller.report.report import report
 from taller.scores.pair import Verdict
 
+# Of the fine-tuned network (TUNED) against the best one from scratch.
+VERDICT = {
+    "beats both": "Fine-tuning: TUNED, acierta más que CNN, BEST.",
+    "equals CNN": "Desde cero: TUNED, y CNN, BEST, aciertan prácticamente lo mismo, y cada "
+    "respuesta de CNN cuesta menos que una de ResNet18.",
+    "loses to CNN": "Desde cero: CNN acierta más que TUNED.",
+    "open with CNN": "No se puede decir: entre TUNED, y CNN, BEST, la diferencia queda sin "
+    "decidir.",
+    "equals SimpleNN": "Desde cero: CNN acierta más que TUNED.",
+    "equals both": "Desde cero: TUNED, y CNN, BEST, aciertan prácticamente lo mismo, y cada "
+    "respuesta de CNN cuesta menos que una de ResNet18.",
+    "loses to both": "Desde cero: SimpleNN acierta más que TUNED.",
+    "open with both": "No se puede decir: entre TUNED, y CNN, BEST, la diferencia queda sin "
+    "decidir.",
+    "open with SimpleNN": "No se puede decir: entre TUNED, y SimpleNN, BEST, la diferencia queda "
+    "sin decidir.",
+}
+BEST = "la mejor de las entrenadas desde cero"
+# Without pretraining there is nothing to choose: it is the control.
 LEAD = {
     "beats both": "Sí.",
     "equals CNN": "A SimpleNN, sí; a CNN, no: es prácticamente igual.",
@@ -63,20 +82,23 @@ def test_every_ending_is_told_as_it_is(digits, name, source):
     verdicts = *(pair.verdict for pair in against), found.pair("simple_nn", "cnn").verdict
     assert verdicts == ENDINGS[name][1]
     text = opening(found)
-    assert re.findall(r"^\*\*(.*?)\*\*", text, re.M)[0] == LEAD[name]
+    tuned = {
+        "glyphs": "ResNet18, preentrenada con letras y ajustada",
+        "imagenet": "ResNet18, preentrenada con ImageNet y ajustada",
+        "none": "ResNet18, sin preentrenar",
+    }
+    expected = VERDICT[name].replace("TUNED", tuned[source]).replace("BEST", BEST)
+    expected = LEAD[name] if source == "none" else expected
+    assert re.findall(r"^\*\*(.*?)\*\*", text, re.M)[0] == expected
     for other, verdict in zip(("SimpleNN", "CNN"), verdicts[:2], strict=True):
         told = [key for key, clause in CLAUSE.items() if clause.format(other) in text]
         assert told == [verdict]
-    tuned = {
-        "glyphs": "ResNet18, preentrenada con letras y ajustada,",
-        "imagenet": "ResNet18, preentrenada con ImageNet y ajustada,",
-        "none": "ResNet18, sin preentrenar,",
-    }
     assert [key for key, start in tuned.items() if start in text] == [source]
-    asked = (
-        "una ResNet18 sin preentrenar" if source == "none" else "una red preentrenada y ajustada"
+    question = (
+        "¿Una ResNet18 sin preentrenar supera a una pequeña entrenada desde cero? "
+        if source == "none"
+        else "¿Conviene ajustar una red preentrenada o entrenar una pequeña desde cero? "
     )
-    question = f"¿{asked[0].upper()}{asked[1:]} supera a una pequeña entrenada desde cero? "
     assert f"*{question}¿Por cuánto y con qué certeza?*" in text
     assert "queda en `modelos/modelo_final.pth`" in report(found)
     assert f"validación cruzada, {found.winner.entry.short}, queda" in report(found)

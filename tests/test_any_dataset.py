@@ -1,7 +1,6 @@
 """The stages on data sets that are not MNIST: other classes, channels, sizes and names."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -45,16 +44,17 @@ def ran(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("data set")
     data, models, results = (folder / name for name in ("data", "modelos", "resultados"))
     train, folds = data / "train.npz", data / "folds.npy"
-    source = SimpleNamespace(
-        NAME="Frutas", read=lambda raw: (made_up(names, shape, 20), made_up(names, shape, 9))
-    )
     preprocess(
-        Preprocess(folds=2, repeats=1, groups="auto", subset=None),
-        3, folder, data, results, source,
+        Preprocess(
+            folds=2, repeats=1, groups="auto", subset=None, image_size=64, channels="auto",
+            test_share=0.2,
+        ),
+        3, "Frutas", folder, data, results,
+        source=lambda *_: (made_up(names, shape, 20), made_up(names, shape, 9), None),
     )  # fmt: skip
     learning = {
         "learning_rate": 1e-2, "weight_decay": 0.0, "schedule": "one_cycle", "batch_size": 8,
-        "epochs": 12,
+        "epochs": 12, "min_steps": 0,
     }  # fmt: skip
     knobs = {"simple_nn": {"hidden": [16, 8]}, "cnn": {"channels": [4, 8], "units": 16}}
     for network, own in knobs.items():
@@ -63,18 +63,17 @@ def ran(request, tmp_path_factory):
     files.write_json(folder / "pretrained.json", NO_IMAGENET)
     pretrain(
         Pretrain(
-            source="none", images=8000, batch_size=128, learning_rate=0.1, weight_decay=0.0,
-            label_smoothing=0.0,
+            source="none", network="resnet18", images=8000, batch_size=128, learning_rate=0.1,
+            weight_decay=0.0, label_smoothing=0.0,
         ),
-        3, 1, "cpu", 1, folder, models / "resnet18_base.pth", models / "bases", results,
+        3, 1, "cpu", 1, folder, models, results,
     )  # fmt: skip
     finetune(
         Finetune(trainable=["fc"], stem="sum_rgb", image_size=32, body_lr_factor=0.1, **learning),
-        3, 1, "cpu", train, folds, models / "resnet18_base.pth", models / "bases",
-        models / "resnet18.pth", results / "resnet18", folder / "cache",
+        "resnet18", 3, 1, "cpu", train, folds, models, results, folder / "cache",
     )  # fmt: skip
-    evaluate(1, "cpu", data / "test.npz", models, results)
-    compare(Compare(rope=0.005), results, models)
+    evaluate("resnet18", 1, "cpu", data / "test.npz", models, results)
+    compare(Compare(rope=0.005), "resnet18", results, models)
     return folder, names, shape
 
 
@@ -128,14 +127,14 @@ def test_the_pictures_and_the_report_speak_of_these_data(ran):
     folder, names, _ = ran
     results = folder / "resultados"
     pictures = {
-        "calibracion", "confusion_matrix", "coste", "curva_loss", "ejemplo_frutas", "errores",
+        "calibracion", "confusion_matrix", "coste", "curva_loss", "ejemplo_mnist", "errores",
         "folds", "glifos",
     }  # fmt: skip
     assert {path.stem for path in results.glob("*.png")} == pictures
     assert all(imread(path).std() > 0 for path in results.glob("*.png"))
     report = (results / "informe.md").read_text(encoding="utf-8")
     assert "Frutas" in report and any(name in report for name in names)
-    report = report.replace("El taller original comparó dos redes con MNIST", "")
+    report = report.replace("con MNIST, no con estas imágenes", "")
     for word in ("MNIST", "dígito", "Dígito", "cifra", "28 × 28"):
         assert word not in report, word
     rows = json.loads((results / "plots/confusion.json").read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, precision_score, recall_score
 
 from stages.compare import Params, compare
+from taller.program import files
 from taller.report.figures import style
 
 CASES = {
@@ -18,6 +19,36 @@ CASES = {
     "three": {"entries": made_up.THREE, "skill": {"simple_nn": 2.5, "resnet18": 4, "cnn": 9}},
     "twelve": {"names": made_up.MONTHS, "epochs": 1, "folds": 2, "name": "Meses"},
 }
+
+
+def test_what_auto_put_into_the_files_is_what_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(style.mpl.rcParams, "savefig.dpi", 40)
+    facts = {
+        "requested": "auto", "source": "imagenet", "network": "efficientnet_lite0",
+        "weights_sha256": "12" * 32, "sha256": "ab" * 32, "networks": 1,
+    }  # fmt: skip
+    made_up.write(
+        tmp_path, names=made_up.DIGITS, shape=(1, 28, 28), name="MNIST", pretraining=facts
+    )
+    folder = tmp_path / "resultados"
+    compare(Params(rope=0.005), "resnet18", folder, tmp_path / "modelos", made_up.TWO)
+    table = pd.read_csv(folder / "comparacion_metrics.csv")
+    assert [*table["Modelo"]] == ["SimpleNN", "EfficientNet-Lite0 (fine-tuning)"]
+    metrics = files.read_json(folder / "metrics.json")
+    assert {*metrics} == {"simple_nn", "efficientnet_lite0", "comparison"}
+    assert metrics["comparison"]["winner"] == "efficientnet_lite0"
+    details = files.read_json(folder / "detalle.json")
+    assert details["pretraining"]["network"] == "efficientnet_lite0"
+    assert (tmp_path / "modelos/modelo_final.pth").read_bytes() == b"resnet18"
+    assert "winner by cross-validation: EfficientNet-Lite0" in capsys.readouterr().out
+    text = (folder / "informe.md").read_text(encoding="utf-8")
+    assert "una red convolucional eficiente (Tan y Le, 2019), con pesos de ImageNet (Deng" in text
+    assert "en lugar de ResNet18, cuyos pesos de ImageNet no estaban al alcance" in text
+    assert "respecto del taller cambian a la vez la red, " in text
+    assert "PMLR 97, 6105–6114" in text and "115(3), 211–252" in text
+    for word in ("He et al.", "torchvision", "ResNet18 (fine-tuning)", "una red residual"):
+        assert word not in text, word
+    assert text.count("ResNet18") == 2  # whose place it takes, and the workshop's
 
 
 @pytest.mark.parametrize(("case", "winner"), [("two", 1), ("three", 2), ("twelve", 1)])
@@ -30,11 +61,10 @@ def test_compare_goes_through_to_table_pictures_and_report(
     made = made_up.write(tmp_path, **CASES[case])
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
     folder = tmp_path / "resultados"
-    compare(Params(rope=0.005), folder, tmp_path / "modelos", entries)
+    compare(Params(rope=0.005), "resnet18", folder, tmp_path / "modelos", entries)
 
-    name = {"two": "mnist", "three": "frutas", "twelve": "meses"}[case]
     images = {
-        f"ejemplo_{name}.png", "calibracion.png", "confusion_matrix.png", "coste.png",
+        "ejemplo_mnist.png", "calibracion.png", "confusion_matrix.png", "coste.png",
         "curva_loss.png", "errores.png", "folds.png", "glifos.png",
     }  # fmt: skip
     written = {path for path in tmp_path.rglob("*") if path.is_file()} - before

@@ -105,7 +105,8 @@ def test_every_model_is_named(drawn, case, name):
 
 def test_the_pictures_show_what_the_stages_left(tmp_path):
     """Read again from the files, without the project's reader."""
-    made_up.write(tmp_path, made_up.THREE, repeats=2)
+    digits = {"names": made_up.DIGITS, "shape": (1, 28, 28), "name": "MNIST"}
+    made_up.write(tmp_path, made_up.THREE, repeats=2, **digits)
     folder = tmp_path / "resultados"
     drawn = pictures.figures(comparison.read(folder, made_up.THREE, rope=0.005), folder)
 
@@ -135,7 +136,7 @@ def test_the_pictures_show_what_the_stages_left(tmp_path):
     assert len(drawn["glifos"].axes[0].patches) == sum(name in twins for name in shown_letters)
     with np.load(folder / "muestra_datos.npz") as sample:
         label = sample["names"][sample["labels"][0]]
-    assert f"Etiqueta: {label}" in texts(drawn["ejemplo_frutas"])
+    assert f"Etiqueta: {label}" in texts(drawn["ejemplo_mnist"])
 
 
 @pytest.mark.parametrize("source", ["none", "imagenet"])

@@ -61,7 +61,9 @@ def test_the_stage_writes_holms(place, found, monkeypatch):
     monkeypatch.setattr(comparison, "read", lambda *_: found)
     monkeypatch.setitem(style.mpl.rcParams, "savefig.dpi", 30)
     folder = place / "resultados"
-    stage.compare(stage.Params(rope=found.rope), folder, place / "modelos", made_up.THREE)
+    stage.compare(
+        stage.Params(rope=found.rope), "resnet18", folder, place / "modelos", made_up.THREE
+    )
     short = f'"p_value": {float(f"{found.decisive.p_value:.1e}")}'
     for name, expected in {
         "metrics.json": short, "detalle.json": short,

@@ -67,7 +67,13 @@ def test_chance_is_that_of_the_shapes(found):
 
 @pytest.mark.parametrize("source", ["imagenet", "none"])
 def test_other_sources_know_no_letters(found, source):
-    facts = {"requested": source, "source": source, "networks": 1, "sha256": "cd" * 32}
+    facts = {
+        "requested": source,
+        "source": source,
+        "network": "resnet18",
+        "networks": 1,
+        "sha256": "cd" * 32,
+    }
     assert replace(found, pretraining=facts).premises == ()
 
 

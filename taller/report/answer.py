@@ -21,6 +21,12 @@ LEAD = {
     Verdict.WORSE: "no: queda por debajo",
     Verdict.UNKNOWN: "no se puede decir",
 }
+# What to change where a premise fails.
+REMEDIES = {
+    Kind.PRETRAINING: "más letras (`pretrain.images`)",
+    Kind.FALLING: "más épocas (`epochs`)",
+    Kind.FOLDS: "más pliegues o repeticiones (`preprocess`)",
+}
 # What a step of the way from the baseline to the fine-tuned network is worth.
 SIZE = {
     Verdict.BETTER: "una mejora",
@@ -38,7 +44,7 @@ def question(found: Comparison) -> str:
     if found.pretraining["source"] == "none":
         tuned = steps.tuned(found).entry.short
         return f"¿Una {tuned} sin preentrenar supera a una pequeña entrenada desde cero? {how_much}"
-    return "¿Una red preentrenada y ajustada supera a una pequeña entrenada desde cero? " + how_much
+    return f"¿Conviene ajustar una red preentrenada o entrenar una pequeña desde cero? {how_much}"
 
 
 def answer(found: Comparison) -> str:
@@ -46,10 +52,16 @@ def answer(found: Comparison) -> str:
     if found.premises:
         return (
             f"**Sin conclusión: {_failed(found.premises)}.** Lo que sigue describe "
-            f"lo medido y no decide nada.\n\n{_accuracies(found)}"
+            f"lo medido y no decide nada; para decidir hacen falta {_remedy(found.premises)}."
+            f"\n\n{_accuracies(found)}"
         )
     pairs = steps.against_scratch(found)
-    lead = _lead(pairs) if pairs else _first_of(found)
+    if not pairs:
+        lead = _first_of(found)
+    elif found.pretraining["source"] == "none":
+        lead = _lead(pairs)
+    else:
+        lead = _verdict(found)
     told = f"**{lead}** {_accuracies(found)} {_evidence(found, pairs or [found.decisive])}"
     return "\n\n".join(part for part in (told, _split(found)) if part)
 
@@ -67,6 +79,11 @@ def settling(pair: Pair, found: Comparison) -> str:
         f"Para decidir entre {names} no basta con repetir: harían falta más imágenes, y de "
         f"{words(found).elsewhere}."
     )
+
+
+def _remedy(failures: Sequence[Failure]) -> str:
+    """What would have to be changed for all premises to hold."""
+    return listed([REMEDIES[kind] for kind in dict.fromkeys(one.kind for one in failures)])
 
 
 def _failed(failures: Sequence[Failure]) -> str:
@@ -90,6 +107,26 @@ def _failed(failures: Sequence[Failure]) -> str:
             f"exactitud ({listed(parts)}; se admite un {percent(still[0].limit, 0)})"
         )
     return "; ".join(reasons)
+
+
+def _verdict(found: Comparison) -> str:
+    """What to do, in one sentence: of the fine-tuned network against the best one from scratch."""
+    scratch, tuned = found.best_scratch, steps.tuned(found)
+    pair = found.pair(scratch.entry.key, tuned.entry.key)
+    best = f"{scratch.entry.short}, entrenada desde cero"
+    if len(found.scratch) > 1:
+        best = f"{scratch.entry.short}, la mejor de las entrenadas desde cero"
+    learnt = f"{tuned.entry.short}, {START[found.pretraining['source']]}"
+    cheaper, dearer = sorted((scratch, tuned), key=lambda one: one.answer_flops)
+    what = {scratch: "Desde cero", tuned: "Fine-tuning"}[cheaper]
+    return {
+        Verdict.BETTER: f"Fine-tuning: {learnt}, acierta más que {best}.",
+        Verdict.WORSE: f"Desde cero: {scratch.entry.short} acierta más que {learnt}.",
+        Verdict.EQUAL: f"{what}: {learnt}, y {best}, aciertan prácticamente lo mismo, y cada "
+        f"respuesta de {cheaper.entry.short} cuesta menos que una de {dearer.entry.short}.",
+        Verdict.UNKNOWN: f"No se puede decir: entre {learnt}, y {best}, la diferencia queda sin "
+        "decidir.",
+    }[pair.verdict]
 
 
 def _lead(pairs: list[Pair]) -> str:
@@ -126,7 +163,8 @@ def _accuracies(found: Comparison) -> str:
 def _evidence(found: Comparison, pairs: list[Pair]) -> str:
     """How the second model of these pairs stands to each of the first ones."""
     best = pairs[0].second.entry
-    start = f", {START[found.pretraining['source']]}," if best.pretrained else ""
+    control = best.pretrained and found.pretraining["source"] == "none"
+    start = f", {START['none']}," if control else ""
     rope = plain(round(100 * found.rope, 6))
     unknown = [settling(pair, found) for pair in pairs if pair.verdict is Verdict.UNKNOWN]
     return " ".join(

@@ -2,9 +2,11 @@
 
 import unicodedata
 
+from taller.models import catalogue
 from taller.report.spanish import count, listed, number, percent, spelled
 from taller.report.words import words
 from taller.scores.comparison import Comparison
+from taller.scores.results import Result
 
 ALPHABETS = {
     "Latin": "latino", "Phonetic": "fonético", "Greek": "griego", "Cyrillic": "cirílico",
@@ -18,25 +20,69 @@ SCRIPTS = {
     "PHONETIC": "fonética",
 }  # fmt: skip
 
+# Whose the images of the catalogue are, and on what terms.
+LICENCES = {
+    "MNIST": "Las imágenes son de Y. LeCun, C. Cortes y C. Burges, a partir de colecciones del "
+    "NIST; licencia CC BY-SA 3.0.",
+    "FashionMNIST": "Las imágenes son de Zalando SE; licencia MIT.",
+    "KMNIST": "Las imágenes son del CODH, a partir de los datos de *kuzushiji* del NIJL y otros "
+    "(doi:10.20676/00000341); licencia CC BY-SA 4.0.",
+}
+
+# What introduced a network, by a word of its `kind`.
+_CITED = {"residual": "He et al., 2016", "eficiente": "Tan y Le, 2019"}
 _INSTEAD = "Los pesos de ImageNet no estaban al alcance: en su lugar se dibujaron letras. "
 
 
 def data(found: Comparison) -> str:
-    """The images, what they show, their size and number."""
+    """The images, what they show, their size and number, and whose they are."""
     channels, height, width = found.data["shape"]
     colour = "en escala de grises" if channels == 1 else "en color"
-    return (
+    told = (
         f"**{found.data['dataset']}**: {words(found).images}, {height} × {width} píxeles {colour}. "
         f"Con {count(found.data['train_images'])} se entrena y se valida; las "
         f"{count(found.data['test_images'])} de prueba se leen una sola vez, al final."
     )
+    if (licence := LICENCES.get(found.data["dataset"])) is not None:
+        return f"{told} {licence}"
+    if (facts := found.data["pictures"]) is not None:
+        return f"{told} {_prepared(facts, found)}"
+    return told
+
+
+def _prepared(facts: dict, found: Comparison) -> str:
+    """What became of pictures of one's own, before any network saw them."""
+    smallest, largest = (" × ".join(map(count, facts[part])) for part in ("smallest", "largest"))
+    sizes = f"Medían {largest}" if smallest == largest else f"Medían de {smallest} a {largest}"
+    side = found.data["shape"][1]
+    told = [f"{sizes} píxeles (ancho por alto)"]
+    if facts["smallest"] != [side, side] or facts["largest"] != [side, side]:
+        told[0] += (
+            "; cada una se ajustó, sin recortarla ni deformarla, a un cuadrado de "
+            f"{side}, con gris en lo que sobra"
+        )
+    told[0] += "."
+    if facts["test"] == "held_out":
+        how = "con las mismas proporciones de clases"
+        if facts["origins"] is not None:
+            how = "por orígenes enteros, con las proporciones de clases que estos permiten"
+        told.append(f"Las de prueba se apartaron al azar, {how}.")
+    if facts["copies"]:
+        told.append(
+            f"Copias exactas de otra de su clase, que no cuentan: {count(facts['copies'])}."
+        )
+    if facts["several_frames"]:
+        told.append(
+            f"De varios fotogramas, de los que se usa el primero: {count(facts['several_frames'])}."
+        )
+    return " ".join(told)
 
 
 def models(found: Comparison) -> str:
     """A bullet per model."""
     return "\n".join(
         f"- **{one.entry.name}**: {one.entry.kind}{_cited(one.entry.kind)}, "
-        f"{_start(found) if one.entry.pretrained else 'entrenada desde cero'}."
+        f"{_start(found, one) if one.entry.pretrained else 'entrenada desde cero'}."
         for one in found.models
     )
 
@@ -63,17 +109,29 @@ def twins(facts: dict) -> list[dict]:
 
 
 def _cited(kind: str) -> str:
-    return " (He et al., 2016)" if "residual" in kind else ""
+    return "".join(f" ({work})" for word, work in _CITED.items() if word in kind)
 
 
-def _start(found: Comparison) -> str:
+def _start(found: Comparison, result: Result) -> str:
     told = {
         "glyphs": "preentrenada aquí con letras dibujadas y ajustada",
-        "imagenet": "con los pesos de ImageNet de torchvision, aprendidos con fotografías en "
-        "color, y ajustada",
+        "imagenet": f"con pesos de ImageNet{_distributed(result)} (Deng et al., 2009; Russakovsky "
+        "et al., 2015), aprendidos con fotografías en color, y ajustada",
         "none": "con pesos aleatorios, sin preentrenamiento: es el control",
     }[found.pretraining["source"]]
-    return f"{told} (pesos de partida: SHA-256 {found.pretraining['sha256'][:8]}…)"
+    return f"{told} (pesos de partida: SHA-256 {found.pretraining['sha256'][:8]}…){_other(result)}"
+
+
+def _distributed(result: Result) -> str:
+    return " de torchvision" if result.entry.key == catalogue.RESNET18.key else ""
+
+
+def _other(result: Result) -> str:
+    """That it stands in for the network that was asked for first."""
+    if not result.entry.borrowed:
+        return ""
+    asked = catalogue.FINETUNED[result.entry.borrowed].short
+    return f", en lugar de {asked}, cuyos pesos de ImageNet no estaban al alcance"
 
 
 def _known(facts: dict) -> str:

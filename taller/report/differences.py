@@ -126,7 +126,7 @@ def _groups(found: Comparison) -> str:
     groups, own = found.data["groups"], words(found)
     if groups is None:
         return (
-            f"De qué {own.origins} son las imágenes no se sabe: si las de un mismo "
+            f"No se sabe de qué {own.origins} son las imágenes: si las de un mismo "
             f"{own.origin} caen a los dos lados de un pliegue, lo medido es optimista."
         )
     who = f"Los {count(groups['train'])} {own.origins}{own.source}"
@@ -142,6 +142,8 @@ def _groups(found: Comparison) -> str:
         )
     test, shared = count(groups["test"]), groups["shared"]
     if not shared:
+        if groups["test"] == 1:
+            return f"{kept} El de la prueba no está entre ellos."
         return f"{kept} Ninguno de los {test} de la prueba está entre ellos."
     return f"{kept} De los {test} de la prueba, {count(shared)} están entre ellos."
 

@@ -37,10 +37,16 @@ def table(found: Comparison) -> str:
 
 def chosen(found: Comparison) -> str:
     """Where these numbers come from."""
+    longer = ""
+    if found.data["dataset"] != "MNIST":
+        longer = (
+            " Con pocas imágenes, las épocas son más que allí, hasta completar los pasos que pide "
+            "`min_steps`."
+        )
     return (
         "Los valores que trae el proyecto se eligieron, para todos los modelos, de una cuadrícula "
         "del mismo tamaño, de tasas de aprendizaje, épocas y un hiperparámetro propio "
-        f"(`ajuste.csv`), {words(found).tuned}."
+        f"(`ajuste.csv`), {words(found).tuned}.{longer}"
     )
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from taller.report.spanish import count, listed, p_value, points
+from taller.report.spanish import count, listed, literal, p_value, points
 from taller.scores.comparison import Comparison
 from taller.scores.pair import Pair, Verdict
 from taller.scores.results import Result
@@ -37,7 +37,7 @@ def confused(result: Result) -> str:
     wrong = result.confusion - np.diag(np.diag(result.confusion))
     if not wrong.any():
         return "ninguna"
-    names, most = result.per_class["clase"], int(wrong.max())
+    names, most = [literal(name) for name in result.per_class["clase"]], int(wrong.max())
     pairs = [f"{names[true]} → {names[said]}" for true, said in np.argwhere(wrong == most)]
     return f"{listed(pairs)} ({count(most)})"
 

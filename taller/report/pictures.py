@@ -24,6 +24,8 @@ from taller.scores.comparison import Comparison, calibration, cv_estimate
 from taller.scores.results import Result
 
 LETTERS = "muestra_letras.npz"
+# The workshop's name for it, with other images too: DVC cannot put a name into small letters.
+EXAMPLE = "ejemplo_mnist"
 
 
 def save(drawn: Mapping[str, style.Figure], folder: Path) -> None:
@@ -45,11 +47,12 @@ def figures(found: Comparison, folder: Path) -> dict[str, style.Figure]:
     Problem
         Naming the one of these files that is not as they write it.
     """
-    models, names = {result.entry: result for result in found.models}, found.names
+    models = {result.entry: result for result in found.models}
+    names = [style.literal(name) for name in found.names]
     sample, letters = _sample(folder / "muestra_datos.npz", found), dataset.load(folder / LETTERS)
     means = {entry: cv_estimate(result, "accuracy") for entry, result in models.items()}
     return {
-        example_name(found): example.draw(sample.images[0], names[sample.labels[0]]),
+        EXAMPLE: example.draw(sample.images[0], names[sample.labels[0]]),
         "curva_loss": loss_curves.draw(
             {entry: plot_rows.loss_curves(result) for entry, result in models.items()}
         ),
@@ -84,15 +87,10 @@ def figures(found: Comparison, folder: Path) -> dict[str, style.Figure]:
     }
 
 
-def example_name(found: Comparison) -> str:
-    """The file of the example picture, without its ending: named after the data set."""
-    return f"ejemplo_{found.data['dataset'].lower()}"
-
-
 def twins(found: Comparison) -> set[str] | None:
-    """The pretraining's letters that have the shape of a digit; None where it drew no letters."""
+    """The pretraining's letters that have the shape of a digit; None where that is no matter."""
     told = found.pretraining
-    if told["source"] != "glyphs":
+    if told["source"] != "glyphs" or found.data["dataset"] != "MNIST":
         return None
     return {
         letter

@@ -15,6 +15,14 @@ REFERENCES = {
         "X. Bouthillier, P. Delaunay, M. Bronzi y otros (2021). *Accounting for variance in "
         "machine learning benchmarks*. Proceedings of Machine Learning and Systems 3, 747–769."
     ),
+    "Clanuwat et al., 2018": (
+        "T. Clanuwat, M. Bober-Irizar, A. Kitamoto y otros (2018). *Deep learning for classical "
+        "Japanese literature*. arXiv:1812.01718."
+    ),
+    "Deng et al., 2009": (
+        "J. Deng, W. Dong, R. Socher, L.-J. Li, K. Li y L. Fei-Fei (2009). *ImageNet: a "
+        "large-scale hierarchical image database*. CVPR, 248–255."
+    ),
     "Dietterich, 1998": (
         "T. G. Dietterich (1998). *Approximate statistical tests for comparing supervised "
         "classification learning algorithms*. Neural Computation 10(7), 1895–1923."
@@ -38,6 +46,18 @@ REFERENCES = {
     "Nadeau y Bengio, 2003": (
         "C. Nadeau y Y. Bengio (2003). *Inference for the generalization error*. Machine "
         "Learning 52(3), 239–281."
+    ),
+    "Russakovsky et al., 2015": (
+        "O. Russakovsky, J. Deng, H. Su y otros (2015). *ImageNet Large Scale Visual Recognition "
+        "Challenge*. International Journal of Computer Vision 115(3), 211–252."
+    ),
+    "Tan y Le, 2019": (
+        "M. Tan y Q. V. Le (2019). *EfficientNet: rethinking model scaling for convolutional "
+        "neural networks*. ICML, PMLR 97, 6105–6114."
+    ),
+    "Xiao et al., 2017": (
+        "H. Xiao, K. Rasul y R. Vollgraf (2017). *Fashion-MNIST: a novel image dataset for "
+        "benchmarking machine learning algorithms*. arXiv:1708.07747."
     ),
     "Yadav y Bottou, 2019": (
         "C. Yadav y L. Bottou (2019). *Cold case: the lost MNIST digits*. Advances in Neural "

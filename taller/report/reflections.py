@@ -4,9 +4,10 @@ The workshop's pair is the baseline and the fine-tuned network, on MNIST. It put
 two down to how little ImageNet resembles MNIST, and said what cross-validation is good for.
 """
 
+from taller.models import catalogue
 from taller.report import steps
 from taller.report.compared import twins
-from taller.report.spanish import listed, percent, points
+from taller.report.spanish import listed, literal, percent, points
 from taller.report.words import words
 from taller.scores.comparison import Comparison
 from taller.scores.pair import Verdict
@@ -68,13 +69,13 @@ CROSS_VALIDATION = (
 
 
 def reflection(found: Comparison) -> str:
-    """The workshop's closing thought where its question was asked, and else what stays true."""
+    """The workshop's closing thought where its question was asked of its images; else little."""
     base, tuned = found.baseline, steps.tuned(found)
-    asked = tuned is not None and not base.entry.pretrained
-    if found.data["dataset"] != "MNIST" or not asked:
+    if found.data["dataset"] != "MNIST":
+        return ""
+    if tuned is None or base.entry.pretrained:
         return (
-            "El taller original comparó dos redes con MNIST; con otras imágenes, o con otras "
-            "redes, el orden puede ser otro, y de su idea esta comparación no dice nada."
+            "El taller original comparó otras dos redes; de su idea esta comparación no dice nada."
         )
     return f"{WORKSHOP} {_similarity(found)}\n\n{CROSS_VALIDATION}"
 
@@ -83,13 +84,25 @@ def limits(found: Comparison) -> str:
     """A bullet per thing that this comparison does not show."""
     digits, own = found.data["dataset"] == "MNIST", words(found)
     told = [
-        f"Vale para {found.data['dataset']}, con esta cantidad de imágenes, estas redes y estos "
-        "hiperparámetros.",
+        f"Vale para las imágenes de {literal(found.data['dataset'])}, para esta cantidad de ellas, "
+        "estas redes y estos hiperparámetros.",
     ]
     if digits:
         told.append(
             "Los hiperparámetros se eligieron con imágenes que después también validan: un "
             "optimismo que aquí no se mide. Las de prueba no intervinieron."
+        )
+    facts, side = found.data["pictures"], found.data["shape"][1]
+    if facts is not None and min(facts["largest"]) > side:
+        told.append(
+            f"Las imágenes se redujeron a {side} píxeles (`preprocess.image_size`): de lo que así "
+            "no se ve ninguna red pudo aprender."
+        )
+    if (tuned := steps.tuned(found)) is not None and tuned.training["frozen"]:
+        parts = listed([f"`{part}`" for part in tuned.training["trained"]])
+        told.append(
+            f"De {tuned.entry.short} solo se ajusta {parts} (`finetune.trainable`): con más capas "
+            "ajustadas el resultado puede ser otro."
         )
     if found.pretrained and found.pretraining["source"] != "none":
         told.append(
@@ -109,6 +122,11 @@ def limits(found: Comparison) -> str:
         )
     if found.data["groups"] is None:
         told.append("Nada asegura que lo que entrena y lo que valida no tengan un mismo origen.")
+        if found.data["pictures"] is not None:
+            told.append(
+                "Si hay varias imágenes de una misma cosa (un paciente, un producto, una toma), "
+                "el resultado es optimista hasta que `groups.csv` diga cuáles van juntas."
+            )
     else:
         told.append(
             "En la prueba, los intervalos tratan cada imagen como independiente; las de un mismo "
@@ -139,6 +157,8 @@ def _changed(found: Comparison) -> list[str]:
         changed.insert(0, "la primera capa")
     if found.pretraining["source"] != "imagenet":
         changed.insert(0, "el preentrenamiento")
+    if steps.tuned(found).entry.key != catalogue.RESNET18.key:
+        changed.insert(0, "la red")
     return changed
 
 

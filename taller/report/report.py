@@ -7,7 +7,7 @@ from which pretraining is chosen by the results. Where a premise fails, nothing 
 from taller.report import asides, compared, costs, differences, fitting, mistakes, rows
 from taller.report.answer import answer, question
 from taller.report.asides import Asides
-from taller.report.pictures import example_name
+from taller.report.pictures import EXAMPLE
 from taller.report.references import cited
 from taller.report.reflections import limits, reflection
 from taller.report.spanish import listed
@@ -26,11 +26,17 @@ def report(found: Comparison, aside: Asides = NONE) -> str:
         _sure(found),
         _wrong(found),
         _cost(found),
-        f"{asides.study(aside.study)}## ¿Y el taller?\n\n{reflection(found)}\n",
+        *_workshop(found, aside),
         f"## Límites\n\n{limits(found)}\n",
     ]
     text = "\n".join(parts)
     return f"{text}\n## Referencias\n\n{cited(text)}\n"
+
+
+def _workshop(found: Comparison, aside: Asides) -> list[str]:
+    """What was found beside the pipeline, and the workshop's own thought: both of its images."""
+    told = reflection(found)
+    return [f"{asides.study(aside.study)}## ¿Y el taller?\n\n{told}\n"] if told else []
 
 
 def _answer(found: Comparison) -> str:
@@ -54,7 +60,7 @@ def _compared(found: Comparison) -> str:
 
 {compared.data(found)}
 
-![Ejemplo de {found.data["dataset"]}]({example_name(found)}.png)
+![Ejemplo de {found.data["dataset"]}]({EXAMPLE}.png)
 
 {compared.models(found)}
 {letters}"""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from taller.report import mistakes
-from taller.report.spanish import number, percent
+from taller.report.spanish import literal, number, percent
 from taller.report.words import words
 from taller.scores.comparison import Comparison, accuracy_on_test, cv_estimate
 from taller.scores.results import Result
@@ -68,7 +68,7 @@ def _hardest(result: Result) -> str:
     # A class without test images has recall 0, and is not hard.
     seen = result.per_class[result.per_class["support"] > 0]
     worst = seen.loc[seen["recall"].idxmin()]
-    return f"{worst['clase']} (exhaustividad {percent(worst['recall'], 1)})"
+    return f"{literal(worst['clase'])} (exhaustividad {percent(worst['recall'], 1)})"
 
 
 def _interval(estimate: Estimate, scale: int, decimals: int) -> tuple[str, str]:

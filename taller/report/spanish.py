@@ -76,10 +76,15 @@ def spelled(value: int) -> str:
     return SPELLED[value] if value < len(SPELLED) else count(value)
 
 
+def literal(name: str) -> str:
+    """A name that others gave, such that Markdown shows it as it is."""
+    return re.sub(r"([\\`*_|<>\[\]#~$])", r"\\\1", name)
+
+
 def listed(parts: Sequence[str]) -> str:
     """Write ``a, b y c``, and ``a e higo``: before the sound of an i, y becomes e."""
     *others, last = parts
     if not others:
         return last
-    same_sound = re.match(r"h?i(?![aeou])", last.casefold())
+    same_sound = re.match(r"h?[ií](?![aeou])", last.casefold())
     return f"{', '.join(others)} {'e' if same_sound else 'y'} {last}"

@@ -1,8 +1,8 @@
 """Words that hang on the data set: whole phrases, since Spanish makes their parts agree."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from taller.report.spanish import count, listed
+from taller.report.spanish import count, listed, literal
 from taller.scores.comparison import Comparison
 
 
@@ -48,20 +48,46 @@ MNIST = Words(
 )
 
 
+MOST_NAMED = 12  # classes in a sentence
+OTHERS = Words(
+    images="imágenes",
+    beside="imágenes",
+    hardest="Clase más difícil",
+    origin="origen",
+    origins="orígenes",
+    elsewhere="otros orígenes",
+    source="",
+    tuned="con MNIST, no con estas imágenes",
+)
+FASHION = replace(
+    OTHERS,
+    images="prendas de ropa y calzado (Xiao et al., 2017)",
+    beside="prendas",
+    hardest="Prenda más difícil",
+)
+KMNIST = replace(
+    OTHERS,
+    images="caracteres japoneses en escritura cursiva (Clanuwat et al., 2018)",
+    beside="caracteres",
+    hardest="Carácter más difícil",
+)
+CATALOGUE = {"MNIST": MNIST, "FashionMNIST": FASHION, "KMNIST": KMNIST}
+
+
 def words(found: Comparison) -> Words:
     """The data set's own words."""
-    if found.data["dataset"] == "MNIST":
-        return MNIST
-    return Words(
-        images=f"imágenes de {count(len(found.names))} clases ({listed(found.names)})",
-        beside="imágenes",
-        hardest="Clase más difícil",
-        origin="origen",
-        origins="orígenes",
-        elsewhere="otros orígenes",
-        source="",
-        tuned="con las imágenes del taller, no con estas",
-    )
+    if found.data["dataset"] in CATALOGUE:
+        return CATALOGUE[found.data["dataset"]]
+    named = classes(found)
+    if len(named) > MOST_NAMED:
+        named = [*named[:MOST_NAMED], f"otras {count(len(named) - MOST_NAMED)}"]
+    shown = f"imágenes de {count(len(found.names))} clases ({listed(named)})"
+    return replace(OTHERS, images=shown)
+
+
+def classes(found: Comparison) -> list[str]:
+    """The names of the classes, as they are written in Markdown."""
+    return [literal(name) for name in found.names]
 
 
 def every_model(found: Comparison) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from taller.models import catalogue
 from taller.models.catalogue import Entry
 from taller.program import reading
 from taller.program.errors import Problem
@@ -40,8 +41,8 @@ class Comparison:
     pretraining : dict
         What `pretrain` says of its weights.
     agreement : list of dict
-        For each pair of models, ``first``, ``second`` (keys) and the test images that ``both``
-        got right, ``only_first``, ``only_second`` and ``neither``.
+        For each pair of models, ``first``, ``second`` (as their files are called) and the test
+        images that ``both`` got right, ``only_first``, ``only_second`` and ``neither``.
     rope : float
         Differences of accuracy of at most this, a fraction, are practically none.
     """
@@ -175,7 +176,7 @@ class Comparison:
         Problem
             Where there is not exactly one.
         """
-        wanted = (first.entry.key, second.entry.key)
+        wanted = (first.entry.files, second.entry.files)
         found = [row for row in self.agreement if (row["first"], row["second"]) == wanted]
         if len(found) != 1:
             known = [(row["first"], row["second"]) for row in self.agreement]
@@ -201,12 +202,14 @@ def read(folder: Path, entries: Sequence[Entry], rope: float) -> Comparison:
     checks.data(folder / "datos.json", data)
     pretraining = reading.json(folder / "pretrain.json", schemas.Pretraining)
     checks.pretraining(folder / "pretrain.json", pretraining, data["repeats"])
-    models = tuple(results.read(folder, entry, data) for entry in entries)
+    network = pretraining["network"]
+    used = [catalogue.as_used(entry, network) for entry in entries]
+    models = tuple(results.read(folder, entry, data) for entry in used)
     for result in models[1:]:
         for size in results.SIZES:
             if (found := result.scores(size).tolist()) != models[0].scores(size).tolist():
                 raise Problem(
-                    f"{folder / result.entry.key / 'scores.csv'}: expected {result.entry.key} on "
+                    f"{folder / result.entry.files / 'scores.csv'}: expected {result.entry.key} on "
                     f"the folds of {models[0].entry.key}, found {size} {reading.shown(found)}"
                 )
     path = folder / "test_agreement.json"

@@ -121,7 +121,7 @@ def read(folder: Path, entry: Entry, data: Data) -> Result:
         Naming the file, the place in it, what this model on this data set should have there, and
         what was found.
     """
-    place, names = folder / entry.key, data["names"]
+    place, names = folder / entry.files, data["names"]
     fit = reading.json(place / "fit.json", schemas.Fit)
     checks.fit(place / "fit.json", fit)
     counts = _confusion(place / "test_confusion.csv", data)
@@ -133,7 +133,7 @@ def read(folder: Path, entry: Entry, data: Data) -> Result:
     checks.calibration(place / "test_calibration.csv", bins, counts, test["ece"])
     return Result(
         entry=entry,
-        records=_records(place / "scores.csv", entry.key, data),
+        records=_records(place / "scores.csv", entry.files, data),
         history=_history(place / "history.csv", data, fit["training"]["epochs"]),
         confusion=counts,
         per_class=per_class,
@@ -166,7 +166,7 @@ def surest_errors(folder: Path, result: Result, shape: Sequence[int]) -> dict[st
     Problem
         Naming the file, where it has other arrays, or errors that the confusion counts lack.
     """
-    path, classes = folder / result.entry.key / "test_errors.npz", len(result.confusion)
+    path, classes = folder / result.entry.files / "test_errors.npz", len(result.confusion)
     label = Array(("int64",), 1, 0, classes - 1)
     wanted = {
         "images": Array(("uint8",), 4), "labels": label, "predicted": label,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, with_config
 from typing_extensions import TypedDict
 
+from taller.data.origin import Network, Source
 from taller.program.reading import STRICT
 
 
@@ -36,10 +37,21 @@ class Origins(TypedDict):
 
 
 @with_config(STRICT)
+class Pictures(TypedDict):
+    """What was found of pictures of one's own: sizes are width and height, in pixels."""
+
+    test: Literal["held_out", "given"]
+    origins: Literal["groups.csv", "folders"] | None
+    copies: Count
+    several_frames: Count
+    smallest: tuple[Positive, Positive]
+    largest: tuple[Positive, Positive]
+
+
+@with_config(STRICT)
 class Data(TypedDict):
     """``datos.json``: what `preprocess` counted."""
 
-    # It is part of a picture's name.
     dataset: Annotated[str, Field(pattern=r"^\w[\w. -]*$", max_length=50)]
     names: Annotated[list[Name], Field(min_length=2), AfterValidator(unique)]
     # Channels, height and width.
@@ -49,12 +61,14 @@ class Data(TypedDict):
     folds: Annotated[int, Field(ge=2, le=50)]
     repeats: Annotated[int, Field(ge=1, le=20)]
     groups: Origins | None
+    pictures: Pictures | None
     train_images_per_class: list[Count]
     test_images_per_class: list[Count]
 
 
 class _Pretraining(TypedDict):
-    requested: Literal["auto", "imagenet", "glyphs", "none"]
+    requested: Source
+    network: Network  # with auto perhaps another than the param names
     networks: Annotated[int, Field(ge=1, le=20)]
     sha256: Checksum
 
@@ -113,7 +127,7 @@ class Training(TypedDict):
     weight_decay: AtLeast0
     schedule: Literal["constant", "one_cycle"]
     batch_size: Positive
-    epochs: Annotated[int, Field(ge=1, le=1000)]
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     trained: list[Name]
     frozen: list[Name]
     knobs: dict[str, Knob | list[Knob]]

@@ -79,6 +79,11 @@ def show(axes: Axes, image: np.ndarray, grey: str = "gray") -> None:
     axes.grid(visible=False)
 
 
+def literal(name: str) -> str:
+    """A name that others gave, such that Matplotlib draws it as it is, and not as a formula."""
+    return name.replace("$", r"\$")
+
+
 def comma(value: float, _position: int | None = None) -> str:
     """A tick's label: as many decimals as it needs, behind a comma."""
     return f"{value:g}".replace(".", ",").replace("-", "−")
