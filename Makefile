@@ -15,7 +15,7 @@ help:
 	@echo 'make estudio the study of sources and trained layers, as a queue of DVC experiments'
 	@echo 'make diff REV=main  metrics and plots, here and in another revision'
 	@echo 'make lint    setup, then ruff'
-	@echo 'make predict IMAGE=photo.png   read a handwritten digit with the trained model'
+	@echo 'make predict IMAGE=photo.png   what the trained model sees in a picture'
 
 setup: .venv/.ready .dvc/plots/page.offline.html
 

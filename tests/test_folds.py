@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from taller.data import mnist
+from taller.data import idx_source
 from taller.data.dataset import Dataset
 from taller.data.folds import stratified_folds, stratified_subset
+from taller.data.idx_sets import MNIST
 from taller.program.errors import Problem
 
-DIGITS = mnist.CLASSES
+DIGITS = MNIST.classes
 
 
 def labelled(
@@ -21,7 +22,7 @@ def labelled(
 @pytest.fixture(scope="module")
 def written(mnist_raw) -> Dataset:
     """MNIST's real labels and writers."""
-    train, _ = mnist.read(mnist_raw)
+    train, _ = idx_source.read(MNIST, mnist_raw)
     return labelled(train.labels, groups=train.groups)
 
 

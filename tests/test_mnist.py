@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from conftest import dead_url
 
-from taller.data import idx, mnist, mnist_files, mnist_sums
+from taller.data import idx, idx_files, idx_source
+from taller.data.idx_sets import MNIST
 from taller.program import files
 from taller.program.errors import Problem
 
-NAMES = list(mnist_sums.SHA256)
+NAMES = list(MNIST.sha256)
 LABELS = "t10k-labels-idx1-ubyte"
 pytestmark = pytest.mark.usefixtures("sealed")
 
@@ -24,13 +25,13 @@ def raw(tmp_path):
 
 def assert_complete(raw):
     assert sorted(path.name for path in raw.iterdir() if path.suffix != ".gz") == sorted(NAMES)
-    for name, expected in mnist_sums.SHA256.items():
+    for name, expected in MNIST.sha256.items():
         assert files.sha256(raw / name) == expected
 
 
 def test_a_mirror_serves_after_a_dead_one(serve, archives, raw, capsys):
     dead, good = dead_url(), serve(files=archives)
-    mnist_files.get(raw, [dead, good.url], timeout=5)
+    idx_files.get(MNIST, raw, [dead, good.url], timeout=5)
     assert_complete(raw)
     told = capsys.readouterr().out.splitlines()
     assert told == [
@@ -42,11 +43,11 @@ def test_a_mirror_serves_after_a_dead_one(serve, archives, raw, capsys):
 def test_files_in_place_are_not_asked_for(serve, archives, placed, capsys):
     (placed / LABELS).unlink()
     server = serve(files=archives)
-    mnist_files.get(placed, [server.url], timeout=5)
+    idx_files.get(MNIST, placed, [server.url], timeout=5)
     assert server.asked == [(f"{LABELS}.gz", None)]
     assert_complete(placed)
 
-    mnist_files.get(placed, [server.url], timeout=5)
+    idx_files.get(MNIST, placed, [server.url], timeout=5)
     assert len(server.asked) == 1
     assert f"MNIST: all files in place in {placed}" in capsys.readouterr().out
 
@@ -69,7 +70,7 @@ NOT_MNIST = f": {LABELS}: expected SHA-256 ff7bcfd4..., found"
 def test_a_damaged_file_is_got_from_the_next_mirror(serve, archives, raw, capsys, damage, reason):
     bad = serve(files=archives | {f"{LABELS}.gz": damage(archives[f"{LABELS}.gz"])})
     good = serve(files=archives)
-    mnist_files.get(raw, [bad.url, good.url], timeout=5)
+    idx_files.get(MNIST, raw, [bad.url, good.url], timeout=5)
     assert_complete(raw)
     why, served_3, served_1 = capsys.readouterr().out.splitlines()
     assert why.startswith(f"MNIST: {bad.url}{reason}")
@@ -89,7 +90,7 @@ def test_a_wrong_file_in_place_stops_and_stays(serve, archives, placed, damage):
     (placed / LABELS).unlink()
     before, server = contents(placed), serve(files=archives)
     with pytest.raises(Problem) as caught:
-        mnist_files.get(placed, [server.url], timeout=5)
+        idx_files.get(MNIST, placed, [server.url], timeout=5)
     message = str(caught.value)
     assert message.startswith(f"{file}: expected SHA-256 ba891046..., found ")
     assert message.endswith("...; move it away or delete it") and "\n" not in message
@@ -105,7 +106,7 @@ def test_the_files_of_another_data_set_stay(serve, archives, raw):
     (raw / "notes.txt").write_text("mine", encoding="utf-8")
     before = contents(raw)
     with pytest.raises(Problem, match=f"{NAMES[0]}: expected SHA-256 .* move it away or delete it"):
-        mnist_files.get(raw, [serve(files=archives).url], timeout=5)
+        idx_files.get(MNIST, raw, [serve(files=archives).url], timeout=5)
     assert contents(raw) == before and len(before) == 9
 
 
@@ -114,11 +115,11 @@ def test_a_folder_or_a_dead_link_in_place_stops_and_stays(serve, archives, place
     (placed / LABELS).unlink()
     (placed / LABELS).mkdir()
     with pytest.raises(Problem, match=f"{LABELS}: expected a file, found a directory; move"):
-        mnist_files.get(placed, [server.url], timeout=5)
+        idx_files.get(MNIST, placed, [server.url], timeout=5)
     (placed / LABELS).rmdir()
     (placed / LABELS).symlink_to("nowhere")
     with pytest.raises(Problem, match=f"{LABELS}: expected a file, found: No such file"):
-        mnist_files.get(placed, [server.url], timeout=5)
+        idx_files.get(MNIST, placed, [server.url], timeout=5)
     assert (placed / LABELS).is_symlink() and server.asked == []
 
 
@@ -142,24 +143,24 @@ def test_a_wrong_archive_in_place_stops_and_stays(serve, archives, placed, conte
         archive.write_bytes(content)
     before, server = contents(placed), serve(files=archives)
     with pytest.raises(Problem) as caught:
-        mnist_files.get(placed, [server.url], timeout=5)
+        idx_files.get(MNIST, placed, [server.url], timeout=5)
     told = str(caught.value)
     assert told.startswith(f"{archive}: {message}") and told.endswith("move it away or delete it")
     assert contents(placed).items() >= before.items() and archive.exists()
     # The right archive beside it has served.
-    assert mnist_files.missing(placed) == [LABELS] and server.asked == []
+    assert idx_files.missing(MNIST, placed) == [LABELS] and server.asked == []
 
 
 def test_an_archive_of_a_file_that_is_there_is_not_looked_at(placed):
     (placed / f"{LABELS}.gz").write_bytes(b"mine")
-    mnist_files.get(placed, [], timeout=5)
+    idx_files.get(MNIST, placed, [], timeout=5)
     assert (placed / f"{LABELS}.gz").read_bytes() == b"mine"
 
 
 def test_archives_put_in_place_by_hand(archives, placed, capsys):
     (placed / LABELS).unlink()
     (placed / f"{LABELS}.gz").write_bytes(archives[f"{LABELS}.gz"])
-    mnist_files.get(placed, [], timeout=5)
+    idx_files.get(MNIST, placed, [], timeout=5)
     assert (placed / f"{LABELS}.gz").read_bytes() == archives[f"{LABELS}.gz"]
     assert_complete(placed)
     assert f"MNIST: 1 of 4 files from {placed / LABELS}.gz" in capsys.readouterr().out
@@ -168,7 +169,7 @@ def test_archives_put_in_place_by_hand(archives, placed, capsys):
 def test_without_any_source_one_line_says_what_to_put_where(serve, raw):
     dead, empty = dead_url(), serve(files={})
     with pytest.raises(Problem) as caught:
-        mnist_files.get(raw, [dead, empty.url], timeout=5)
+        idx_files.get(MNIST, raw, [dead, empty.url], timeout=5)
     message = str(caught.value)
     assert message.startswith(f"MNIST: put {', '.join(NAMES)} into {raw}, as they are or as .gz; ")
     assert f"{dead}{NAMES[0]}.gz: no connection" in message
@@ -180,12 +181,12 @@ def test_without_any_source_one_line_says_what_to_put_where(serve, raw):
 
 def test_the_checksums_are_those_of_the_real_files(mnist_raw):
     assert len(NAMES) == 4
-    for name, expected in mnist_sums.SHA256.items():
+    for name, expected in MNIST.sha256.items():
         assert hashlib.sha256((mnist_raw / name).read_bytes()).hexdigest() == expected
 
 
 def test_the_real_images_come_as_data_sets(mnist_raw):
-    training, test = mnist.read(mnist_raw)
+    training, test = idx_source.read(MNIST, mnist_raw)
     for data, split, count, first in (
         (training, "train", 60_000, [5, 0, 4, 1, 9]), (test, "t10k", 10_000, [7, 2, 1]),
     ):  # fmt: skip
@@ -204,7 +205,7 @@ WRITERS_SHA256 = "2e760dbe5c55c15480e4b3be9677bcf241080d9400cf16b4e6721f5b2e9c2d
 
 
 def test_the_writers_are_qmnists(mnist_raw):
-    training, test = mnist.read(mnist_raw)
+    training, test = idx_source.read(MNIST, mnist_raw)
     writers = np.concatenate([training.groups, test.groups]).astype(">i4")
     assert hashlib.sha256(writers.tobytes()).hexdigest() == WRITERS_SHA256
     assert (len({*training.groups}), len({*test.groups})) == (539, 297)
@@ -225,7 +226,7 @@ def variance_ratio(ink: np.ndarray, labels: np.ndarray, writers: np.ndarray) -> 
 
 def test_the_pixels_show_who_wrote_them(mnist_raw):
     """Whoever presses hard does so in all that he writes, and in nobody else's."""
-    for data in mnist.read(mnist_raw):
+    for data in idx_source.read(MNIST, mnist_raw):
         ink = data.images.mean(axis=(1, 2, 3))
         ratio = variance_ratio(ink, data.labels, data.groups)
         assert ratio > 30
@@ -259,7 +260,7 @@ def test_other_data_is_refused(mnist_raw, tmp_path, name, array, message):
         shutil.copy(file, tmp_path)
     idx.write(tmp_path / name, array)
     with pytest.raises(Problem, match=message) as caught:
-        mnist.read(tmp_path)
+        idx_source.read(MNIST, tmp_path)
     assert name in str(caught.value)
 
 
@@ -267,4 +268,4 @@ def test_a_compressed_file_is_refused(mnist_raw, tmp_path):
     for file in mnist_raw.glob("*-ubyte"):
         (tmp_path / file.name).write_bytes(gzip.compress(file.read_bytes()[:1000]))
     with pytest.raises(Problem, match="train-images-idx3-ubyte"):
-        mnist.read(tmp_path)
+        idx_source.read(MNIST, tmp_path)

@@ -17,6 +17,9 @@ pytestmark = pytest.mark.usefixtures("restored")
 RERUN_AFTER_EDIT = {
     "params.yaml: threads=3": {"pretrain", "finetune", "evaluate"},
     "params.yaml: pretrain.source=glyphs": {"download", "pretrain"},
+    "params.yaml: pretrain.network=efficientnet_lite0": {
+        "download", "pretrain", "finetune", "evaluate", "compare",
+    },
     "params.yaml: kfold_train.cnn.epochs=2": {"kfold_train@cnn"},
     "params.yaml: compare.rope=0.01": {"compare"},
     "params.yaml: numerics=native": {*ALL},
@@ -34,6 +37,9 @@ def test_every_declared_file_is_there(project):
         for out in [*stage["outs"], *stage.get("metrics", [])]:
             name = out if isinstance(out, str) else next(iter(out))
             for item in stage.get("matrix", {"network": [""]})["network"]:
+                name = name.replace("${pretrain.network}", "resnet18").replace(
+                    "${dataset}", "MNIST"
+                )
                 file = project.folder / name.replace("${item.network}", item)
                 assert file.exists(), file
 

@@ -13,9 +13,12 @@ import torch
 from drawings import DRAWINGS, Drawing, black_on_white, flat, ink, noise, painted, rgb
 from PIL import Image
 from scipy import ndimage
+from sklearn.datasets import load_sample_images
 
-from taller.data import idx, mnist
-from taller.models import simple_nn, store
+from taller.data import idx, idx_source
+from taller.data.idx_sets import MNIST
+from taller.data.pictures import pixels
+from taller.models import architectures, simple_nn, store
 from taller.models.scaling import Scaling
 from taller.program.errors import Problem
 from taller.training import engine, numerics
@@ -23,6 +26,7 @@ from taller.training.batches import Batches
 from tools import handwriting, predict
 
 ROOT = Path(__file__).parents[1]
+DIGITS = MNIST.classes
 FINAL = ROOT / "modelos/modelo_final.pth"
 
 
@@ -33,7 +37,7 @@ ARGUMENTS = {"classes": 10, "shape": (1, 28, 28)}
 @pytest.fixture(scope="session")
 def small_model(mnist_raw, tmp_path_factory) -> Path:
     """A SimpleNN after four epochs on 20,000 images, in a file like the pipeline's."""
-    training, _ = mnist.read(mnist_raw)
+    training, _ = idx_source.read(MNIST, mnist_raw)
     training, cpu = training.take(slice(20_000)), torch.device("cpu")
     recipe = engine.Recipe(
         make_model=lambda: simple_nn.build(**ARGUMENTS),
@@ -52,10 +56,10 @@ def small_model(mnist_raw, tmp_path_factory) -> Path:
 @pytest.fixture(params=["small", "final"])
 def classifier(request):
     if request.param == "small":
-        return predict.load(request.getfixturevalue("small_model"))
+        return store.load(request.getfixturevalue("small_model"), architectures.ALL)
     if not FINAL.exists():
         pytest.skip(f"{FINAL.relative_to(ROOT)} is not there: the final model was NOT tested")
-    return predict.load(FINAL)
+    return store.load(FINAL, architectures.ALL)
 
 
 def alike(first: np.ndarray, second: np.ndarray) -> float:
@@ -90,7 +94,7 @@ def run(*arguments, cwd: Path = ROOT) -> subprocess.CompletedProcess:
 
 @pytest.mark.parametrize("drawing", DRAWINGS, ids=lambda one: f"{one.digit}-{one.make.__name__}")
 def test_drawn_digits_are_read(classifier, drawing: Drawing):
-    chances = predict.probabilities(classifier, handwriting.digit(drawing.make()))
+    chances = predict.probabilities(classifier, handwriting.digit(drawing.make())[np.newaxis])
     assert chances.argmax() == drawing.digit
     assert chances.max() >= predict.SURE
     assert chances.sum() == pytest.approx(1)
@@ -262,9 +266,11 @@ def test_the_program_prints_the_digit_and_ten_probabilities(small_model, tmp_pat
 def test_below_four_fifths_it_says_that_it_is_unsure():
     chances = np.full(10, 0.01)
     chances[[7, 1]] = 0.79, 0.13
-    assert predict.described(Path("a.png"), chances).startswith("a.png: 7  (unsure; perhaps 1)\n")
+    assert predict.described_digit(Path("a.png"), chances, DIGITS).startswith(
+        "a.png: 7  (unsure; perhaps 1)\n"
+    )
     chances[[7, 1]] = 0.80, 0.12
-    assert predict.described(Path("a.png"), chances).startswith("a.png: 7\n")
+    assert predict.described_digit(Path("a.png"), chances, DIGITS).startswith("a.png: 7\n")
 
 
 def test_what_is_no_model_gets_one_line(tmp_path, monkeypatch):
@@ -272,27 +278,40 @@ def test_what_is_no_model_gets_one_line(tmp_path, monkeypatch):
     torch.save(torch.zeros(3), tmp_path / "tensor.pth")
     for name in ("bad.pth", "tensor.pth", "missing.pth"):
         with pytest.raises(Problem, match=f"{name}: expected a model"):
-            predict.load(tmp_path / name)
+            predict.predict([tmp_path / "a.png"], tmp_path / name)
     message = run_here(monkeypatch, tmp_path, "a.png", "--model", "missing.pth")
     assert message.startswith("predict: missing.pth: ") and "\n" not in message
 
 
-@pytest.mark.parametrize(
-    ("names", "found"),
-    [
-        (["camisa", "zapato", "bolso"], "camisa, zapato, bolso"),
-        (list("1234567890"), "1, 2, 3, 4, 5, 6, 7, 8, 9, 0"),
-        (list("abcdefghijklm"), "a, b, c, d, e, f, g, h, i, j and 3 more"),
-    ],
-)
-def test_a_model_of_other_classes_is_refused(tmp_path, names, found):
-    arguments = {"classes": len(names), "shape": (1, 28, 28)}
-    state = simple_nn.build(**arguments).state_dict()
-    store.save(tmp_path / "other.pth", "SimpleNN", arguments, SCALING, names, state)
-    with pytest.raises(Problem) as caught:
-        predict.load(tmp_path / "other.pth")
-    expected = "expected a model of the digits 0 to 9"
-    assert str(caught.value) == f"{tmp_path / 'other.pth'}: {expected}, found {found}"
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_model_of_other_classes_sees_a_picture_as_its_training_did(tmp_path, capsys, channels):
+    names, side = ("llave", "taza", "pez"), 40
+    arguments = {"classes": len(names), "shape": (channels, side, side)}
+    scaling, network = Scaling((0.5,), (0.5,), (side, side)), simple_nn.build(**arguments)
+    store.save(tmp_path / "m.pth", "SimpleNN", arguments, scaling, names, network.state_dict())
+    paths = []
+    for number, photograph in enumerate(load_sample_images().images):
+        paths.append(tmp_path / f"{number}.png")
+        Image.fromarray(photograph).save(paths[-1])
+    assert predict.predict(paths, tmp_path / "m.pth", tmp_path / "seen.png")
+    lines = capsys.readouterr().out.splitlines()
+    for path, line in zip(paths, lines, strict=True):
+        seen = torch.from_numpy(pixels(path, side, channels)[None])
+        with torch.inference_mode():
+            chances = network.eval()(scaling(seen))[0].double().softmax(0)
+        first, second = chances.argsort(descending=True)[:2].tolist()
+        told = [f"{names[one]} {100 * chances[one]:.1f} %" for one in (first, second)]
+        assert line.startswith(f"{path}: {', '.join(told)}")
+        assert line.endswith("(unsure)") == bool(chances[first] < predict.SURE)
+    assert Image.open(tmp_path / "seen.png").size == (2 * 5 * side, 5 * side)
+
+
+def test_a_model_of_pictures_that_are_not_square_is_refused(tmp_path):
+    arguments = {"classes": 2, "shape": (3, 20, 24)}
+    state, scaling = simple_nn.build(**arguments).state_dict(), Scaling((0.5,), (0.5,), (20, 24))
+    store.save(tmp_path / "m.pth", "SimpleNN", arguments, scaling, ("a", "b"), state)
+    black_on_white().save(tmp_path / "zero.png")
+    assert not predict.predict([tmp_path / "zero.png"], tmp_path / "m.pth")
 
 
 class Hostile:

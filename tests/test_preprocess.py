@@ -1,29 +1,33 @@
 """What `preprocess` hands over: images, folds of every repeat, and facts of the data set."""
 
 import json
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stages.preprocess import Params, preprocess
-from taller.data import dataset, idx, mnist
+from stages.preprocess import Params, preprocess, read_images
+from taller.data import dataset, idx, idx_source
 from taller.data.dataset import Dataset
 from taller.data.folds import stratified_subset
 from taller.program import seeds
 
 DIGITS = tuple("0123456789")
-PARAMS = {"folds": 3, "repeats": 2, "groups": "auto", "subset": 500}
+PARAMS = {
+    "folds": 3, "repeats": 2, "groups": "auto", "subset": 500, "image_size": 32, "channels": "auto",
+    "test_share": 0.25,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def run(mnist_raw, tmp_path_factory):
     """Run the stage, by default on MNIST; gives training data, folds, facts and the folder."""
 
-    def stage(source=mnist, **changes):
+    def stage(source=read_images, **changes):
         folder = tmp_path_factory.mktemp("preprocess")
         processed, results = folder / "processed", folder / "resultados"
-        preprocess(Params(**PARAMS | changes), 7, mnist_raw, processed, results, source)
+        data = mnist_raw.parents[1]
+        preprocess(Params(**PARAMS | changes), 7, "MNIST", data, processed, results, source)
         facts = json.loads((results / "datos.json").read_text(encoding="utf-8"))
         return (
             dataset.load(processed / "train.npz"),
@@ -33,6 +37,10 @@ def run(mnist_raw, tmp_path_factory):
         )
 
     return stage
+
+
+def writers_in_order() -> np.ndarray:
+    return np.load(Path(idx_source.__file__).with_name(idx_source.WRITERS["MNIST"]))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +66,7 @@ def test_what_takes_part_is_a_stratified_subset_of_the_raw_files(ran, mnist_raw)
     expected = stratified_subset(numbered, 500, seed=seeds.of_split(7))
     assert np.array_equal(train.labels, expected.labels)
     assert np.array_equal(train.images, images[expected.groups])
-    assert np.array_equal(train.groups, np.load(mnist.WRITERS)[expected.groups])
+    assert np.array_equal(train.groups, writers_in_order()[expected.groups])
     assert facts["train_images_per_class"] == np.bincount(train.labels).tolist()
     assert np.array_equal(
         dataset.load(folder / "resultados/muestra_datos.npz").images, images[:100]
@@ -141,10 +149,8 @@ def test_origins_are_told_where_they_are_known(run, train_groups, test_groups, e
         groups = None if groups is None else np.array(groups)
         return Dataset(images, np.arange(count) % 2, ("cat", "dog"), groups)
 
-    source = SimpleNamespace(
-        NAME="Pets", read=lambda raw: (part(8, train_groups), part(4, test_groups))
-    )
-    _, folds, facts, _ = run(source, folds=2, subset=None)
+    sides = part(8, train_groups), part(4, test_groups), None
+    _, folds, facts, _ = run(lambda *_: sides, folds=2, subset=None)
     assert folds.shape == (2, 8)
     assert facts["groups"] == expected
 

@@ -107,8 +107,15 @@ def test_recipes_are_short():
     assert all(len(recipe.strip().splitlines()) <= 6 for recipe in recipes)
 
 
-def test_the_readmes_edit_of_params_changes_them(tmp_path):
-    (command,) = re.findall(r"sed -i ('[^']+') params\.yaml", README)
+@pytest.mark.parametrize(
+    ("number", "changes"),
+    [
+        (0, [("dataset: MNIST", "dataset: NAME")]),
+        (1, [("    - 128", "    - 256")]),
+    ],
+)
+def test_the_readmes_edits_of_params_change_them(tmp_path, number, changes):
+    command = re.findall(r"sed -i ('[^']+') params\.yaml", README)[number]
     copy = tmp_path / "params.yaml"
     before = (ROOT / "params.yaml").read_text(encoding="utf-8")
     copy.write_text(before, encoding="utf-8")
@@ -117,4 +124,9 @@ def test_the_readmes_edit_of_params_changes_them(tmp_path):
     changed = [
         (a, b) for a, b in zip(before.splitlines(), after.splitlines(), strict=True) if a != b
     ]
-    assert changed == [("    - 128", "    - 256")]
+    assert changed == changes
+
+
+def test_your_own_pictures_take_at_most_ten_lines():
+    section = README.partition("## Your own pictures\n")[2].partition("\n## ")[0]
+    assert 0 < len([line for line in section.splitlines() if line.strip()]) <= 10

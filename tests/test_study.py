@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 import subprocess
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydantic import TypeAdapter
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from taller.data import idx_sets
 from taller.program import files, params
 from tools import experiments, study, study_pairs
 
@@ -41,9 +43,10 @@ def test_other_settings_are_other_experiments():
 def test_every_experiment_fits_the_schemas(name):
     content = params.load(ROOT / "params.yaml")
     for key, value in study.plan(SOURCES, 10_000, 5)[name].items():
-        section, field = key.split(".")
-        assert field in content[section]
-        content[section][field] = yaml.safe_load(value) if isinstance(value, str) else value
+        *sections, field = key.split(".")
+        place = reduce(dict.__getitem__, sections, content)
+        assert field in place
+        place[field] = yaml.safe_load(value) if isinstance(value, str) else value
     for section in ("preprocess", "pretrain", "finetune"):
         schema = importlib.import_module(f"stages.{section}").Params
         TypeAdapter(schema).validate_python(content[section])
@@ -56,8 +59,13 @@ def test_weights_are_found_where_the_user_put_them_and_wrong_ones_stay(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     name = f"resnet18-{hashlib.sha256(b'weights').hexdigest()[:8]}.pth"
-    values = {"mnist_mirrors": [], "weights_url": f"http://127.0.0.1:1/{name}", "timeout": 1}
-    (tmp_path / "params.yaml").write_text(json.dumps({"download": values}), encoding="utf-8")
+    values = {
+        "mirrors": {name: [] for name in idx_sets.SETS},
+        "weights_url": f"http://127.0.0.1:1/{name}",
+        "timeout": 1,
+    }
+    told = {"download": values, "pretrain": {"network": "resnet18"}}
+    (tmp_path / "params.yaml").write_text(json.dumps(told), encoding="utf-8")
     assert study.available_sources() == ["none", "glyphs"]
     (tmp_path / place).mkdir(parents=True, exist_ok=True)
     (tmp_path / place / name).write_bytes(b"others")
@@ -122,7 +130,8 @@ def test_the_table_comes_from_the_experiments_and_their_commits(monkeypatch):
 def details(source: str, trained: int) -> dict:
     """As detalle.json tells of an experiment."""
     return {
-        "models": {"resnet18": {"trained_parameters": trained}}, "pretraining": {"source": source},
+        "models": {"resnet18": {"trained_parameters": trained}},
+        "pretraining": {"source": source, "network": "resnet18"},
     }  # fmt: skip
 
 

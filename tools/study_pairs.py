@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from taller.models.catalogue import CNN, RESNET18, SIMPLE_NN
+from taller.models.catalogue import CNN, FINETUNED, SIMPLE_NN
 from taller.scores import statistics
 
 COLUMNS = ["experimento", "modelo", "pliegue", "accuracy"]
@@ -35,7 +35,7 @@ def records(told: Mapping[str, list[dict]]) -> pd.DataFrame:
 def pairs(
     found: pd.DataFrame, controls: Mapping[str, str], train_images: float, val_images: float
 ) -> pd.DataFrame:
-    """Paired tests of each experiment's ResNet-18.
+    """Paired tests of each experiment's fine-tuned network.
 
     Against the networks from scratch on the same folds, and against its control.
 
@@ -59,10 +59,10 @@ def pairs(
     )
     rows = []
     for name in found["experimento"].unique():
-        own = scores.loc[name, RESNET18.name]
+        own = _tuned(scores.loc[name])
         others = {entry.name: scores.loc[name, entry.name] for entry in (SIMPLE_NN, CNN)}
         if name in controls:
-            others[controls[name]] = scores.loc[controls[name], RESNET18.name]
+            others[controls[name]] = _tuned(scores.loc[controls[name]])
         for other, values in others.items():
             test = statistics.corrected_paired_t(
                 values.to_numpy(), own.to_numpy(), train_images, val_images
@@ -72,3 +72,9 @@ def pairs(
     table = pd.DataFrame(rows, columns=[*columns, "p"])
     p_values = statistics.holm(table.pop("p"))
     return table.assign(**{"p (Holm)": [float(f"{value:.2g}") for value in np.asarray(p_values)]})
+
+
+def _tuned(scores: pd.DataFrame) -> pd.Series:
+    """The fine-tuned network's row, of one experiment: what auto became may be another network."""
+    (name,) = {entry.name for entry in FINETUNED.values()} & {*scores.index}
+    return scores.loc[name]

@@ -124,7 +124,10 @@ CASES = {
     ("pretrain", "data/pretrained/pretrained.json"): {
         "no word of weights": (missing, "dvc repro pretrain"),
         "weights of a path": (tree(put(("imagenet", "file"), "../x.pth")), "imagenet.file"),
-        "weights without a name": (tree(put(("imagenet", "available"), True)), "file and sha256"),
+        "weights without a name": (
+            tree(put(("imagenet", "available"), True)),
+            "network, file and sha256",
+        ),
     },
 }
 

@@ -37,6 +37,10 @@ CASES = {
         "params unfinished": (text("^seed: ", "seed: ["), r"line \d+: expected YAML"),
         "params two documents": (text("^seed", "a: 1\n---\nseed"), "one document"),
         "params of a NUL": (holding(b"seed: 1\0"), "expected YAML"),
+        "data set of no catalogue": (
+            text("^dataset.*", "dataset: nada"),
+            r"data/nada/raw: expected a folder of pictures .*\(MNIST, FashionMNIST, KMNIST\)",
+        ),
         "params 100 levels deep": (holding(NESTED), "at most 20 levels"),
         "params 10,000 levels deep": (holding(b"[" * 10_000), "at most 20 levels"),
         "params huge": (holding(b"a: 1\n" * 2**18), "at most 1048576 letters"),
@@ -80,6 +84,10 @@ CASES = {
         "key missing": (text("^  folds.*", ""), "preprocess.folds"),
         "more folds than images": (text("^  folds.*", "  folds: 50"), "preprocess.folds"),
         "subset too large": (text("^  subset.*", "  subset: 60001"), "preprocess.subset"),
+        "two channels": (text("^  channels.*", "  channels: 2"), "preprocess.channels.*found 2"),
+        "all held out": (text("^  test_share.*", "  test_share: 1.0"), "preprocess.test_share"),
+        "data set that leaves the folder": (text("^dataset.*", "dataset: ../x"), "dataset: "),
+        "data set in the pipeline's folder": (text("^dataset.*", "dataset: processed"), "dataset"),
     },
     ("finetune", PARAMS): {
         "trainable of lists": (

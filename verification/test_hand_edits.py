@@ -53,7 +53,13 @@ def test_only_problems_come_out(good, tmp_path, undrawn):
         told = hand_edits.edit(edited / name, [edited / one for one in names], chance)
         before = {path: path.read_bytes() for path in edited.rglob("*") if path.is_file()}
         try:
-            compare(Params(rope=0.005), edited / "resultados", edited / "modelos", made_up.THREE)
+            compare(
+                Params(rope=0.005),
+                "resnet18",
+                edited / "resultados",
+                edited / "modelos",
+                made_up.THREE,
+            )
         except Problem as problem:
             assert "expected" in str(problem), (told, problem)
             # An unknown key is what was found.

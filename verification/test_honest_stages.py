@@ -2,14 +2,14 @@
 
 Every stage runs for real, on a small subset, while Python tells what it opens (tests/audited.py).
 What a stage does under some params only must be declared in any case, and be seen in one of the
-runs below: with ImageNet's weights, with letters, with another winner. Of `download`, which is the
-door to what is outside, only the ways without a network are walked here.
+runs below: with ImageNet's weights, with letters, with another winner, network or data set. Of
+`download`, which is the door to what is outside, only the ways without a network are walked here.
 """
 
 import hashlib
 import re
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,8 @@ from audited import Declared, Seen, audit, declared, judged
 from dvc.repo import Repo
 from small_project import ALL, KEYS, ROOT, copy
 from torchvision.models import resnet18
+
+from tools import example_pictures
 
 Runs = dict[str, list[Seen]]
 
@@ -45,7 +47,7 @@ def runs(folder, stages, tmp_path_factory) -> Runs:
 
     def go(name: str, **environment: str) -> None:
         log = logs / f"{name}-{len(found[name])}"
-        found[name].append(audit(folder, stages[name], log, **environment))
+        found[name].append(as_declared(audit(folder, stages[name], log, **environment)))
 
     for name in stages:
         go(name)
@@ -70,7 +72,43 @@ def runs(folder, stages, tmp_path_factory) -> Runs:
     put_instead(folder / "stages/pretrain.py", "ge=8000", "ge=256")
     put_instead(folder / "taller/training/letters.py", "HELD_OUT = 4000", "HELD_OUT = 256")
     go("pretrain")
+
+    params["pretrain"] |= {"source": "none", "network": "efficientnet_lite0"}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    for name in ("pretrain", "finetune", "evaluate", "compare"):
+        go(name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(example_pictures, "THINGS", 6)
+        patch.setattr(example_pictures, "SHOTS", 2)
+        example_pictures.make(folder / "data/cosas/raw")
+    params["dataset"], params["preprocess"]["subset"] = "cosas", None
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    for name in ("download", "preprocess"):
+        go(name)
     return found
+
+
+# Where the files of other params lie, and where those of the declared ones do: DVC puts the params
+# into the paths.
+PLACES = {
+    "data/cosas/raw": "data/MNIST/raw",
+    "modelos/efficientnet_lite0": "modelos/resnet18",
+    "resultados/efficientnet_lite0": "resultados/resnet18",
+}
+
+
+def as_declared(seen: Seen) -> Seen:
+    """What a stage did, as if it had been under the params that dvc.yaml was read with."""
+    changed = {}
+    for part in fields(seen):
+        value = getattr(seen, part.name)
+        if isinstance(value, set):
+            for place, other in PLACES.items():
+                value = {one.replace(place, other) if isinstance(one, str) else one
+                         for one in value}  # fmt: skip
+        changed[part.name] = value
+    return Seen(**changed)
 
 
 def put_instead(script: Path, text: str, other: str) -> None:

@@ -11,7 +11,7 @@ import torch
 import yaml
 from bad_input import DATA, MODELS, PARAMS, RAW, SECONDS
 
-from taller.data import mnist_sums
+from taller.data.idx_sets import MNIST
 
 
 class Hostile:
@@ -54,11 +54,10 @@ def stages_and_files(folder: Path) -> dict[str, list[str]]:
     stages = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     found = {}
     for name, stage in stages.items():
-        listed = [
-            folder / dep for dep in stage.get("deps", []) if not dep.endswith((".py", ".npy"))
-        ]
+        deps = [dep.replace("${pretrain.network}", "resnet18") for dep in stage.get("deps", [])]
+        listed = [folder / dep for dep in deps if not dep.endswith((".py", ".npy"))]
         listed += [folder / DATA / "folds.npy"] if name in ("kfold_train", "finetune") else []
-        listed += [folder / RAW / part for part in mnist_sums.SHA256] * (name == "download")
+        listed += [folder / RAW / part for part in MNIST.sha256] * (name == "download")
         files = [
             part.relative_to(folder).as_posix()
             for dep in listed

@@ -131,18 +131,29 @@ class Watched(importlib.abc.MetaPathFinder, importlib.abc.Loader):
                 note("use", f"{sections[id(section)][0]}.{name}")
 
         get, dump = module.Section.__getattribute__, module.Section.model_dump
+        copy = module.Section.model_copy
 
         def watched_get(section, name):
+            value = get(section, name)
             if not name.startswith("_"):
                 used(section, {name})
-            return get(section, name)
+            if isinstance(value, module.Section) and id(section) in sections:
+                sections[id(value)] = f"{sections[id(section)][0]}.{name}", value
+            return value
 
         def watched_dump(section, **kwargs):
             found = dump(section, **kwargs)
             used(section, set(found))
             return found
 
+        def watched_copy(section, **kwargs):
+            found = copy(section, **kwargs)
+            if id(section) in sections:
+                sections[id(found)] = sections[id(section)][0], found
+            return found
+
         module.read = watched_read
+        module.Section.model_copy = watched_copy
         module.Section.__getattribute__ = watched_get
         module.Section.model_dump = watched_dump
 
