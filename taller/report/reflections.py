@@ -98,7 +98,8 @@ def limits(found: Comparison) -> str:
             f"Las imágenes se redujeron a {side} píxeles (`preprocess.image_size`): de lo que así "
             "no se ve ninguna red pudo aprender."
         )
-    if (tuned := steps.tuned(found)) is not None and tuned.training["frozen"]:
+    tuned = steps.tuned(found)
+    if tuned is not None and tuned.training["frozen"] and tuned.training["trained"]:
         parts = listed([f"`{part}`" for part in tuned.training["trained"]])
         told.append(
             f"De {tuned.entry.short} solo se ajusta {parts} (`finetune.trainable`): con más capas "
