@@ -1,8 +1,9 @@
 """Get what the other stages need from outside, so that none of them touches the network.
 
 A data set of the catalogue comes from where it can be had, always as the same bytes; pictures of
-your own are in place already, and DVC keeps a copy of them. ImageNet's weights are got when
-`pretrain.source` calls for them; a JSON tells whether they are there.
+your own are in place already. DVC gets copies: what lies in ``raw`` it can neither change nor
+delete, and where a clone has pulled the copies alone, ``raw`` is filled from them. ImageNet's
+weights are got when `pretrain.source` calls for them; a JSON tells whether they are there.
 """
 
 import re
@@ -11,7 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from taller.data import idx_files, sources, weights
+from taller.data import folder, idx_files, shared, sources, weights
 from taller.data.idx_sets import SETS
 from taller.data.origin import Network, Source
 from taller.program import cli, files, params
@@ -46,13 +47,19 @@ def download(
     data: Path = Path("data"),
     pretrained: Path = Path("data/pretrained"),
 ) -> None:
-    raw = sources.raw(data, name)
+    raw, copies = sources.raw(data, name), sources.files(data, name)
     if sources.in_catalogue(name):
-        idx_files.get(SETS[name], raw, params.mirrors.model_dump()[name], params.timeout)
-        print(f"{name}: {SETS[name].licence}")
+        known, mirrors = SETS[name], params.mirrors.model_dump()[name]
+        idx_files.get(known, raw, mirrors, params.timeout, copies)
+        shared.update(copies, idx_files.in_place(known, raw))
+        print(f"{name}: {known.licence}")
     else:
-        sources.check_pictures(raw, name)
-        print(f"{name}: pictures of your own, in {raw}; they stay as they are")
+        back = shared.put_back(raw, copies)
+        listed = sources.check_pictures(raw, name)
+        folder.tell(folder.LEFT_OUT, listed.left_out)
+        shared.update(copies, listed.files)
+        told = f"put back from {copies}" if back else "they stay as they are"
+        print(f"{name}: pictures of your own, in {raw}; {told}")
     told = weights.provide(source, network, params.weights_url, params.timeout, pretrained)
     files.write_json(pretrained / "pretrained.json", {"imagenet": told})
 

@@ -33,13 +33,13 @@ class Params(params.Section):
 
 
 def read_images(
-    raw: Path, name: str, params: Params, seed: int
+    files: Path, name: str, params: Params, seed: int
 ) -> tuple[Dataset, Dataset, dict[str, object] | None]:
     """The training and the test images, and what there is to tell of pictures of one's own."""
     if sources.in_catalogue(name):
-        return *idx_source.read(SETS[name], raw), None
+        return *idx_source.read(SETS[name], files), None
     found = own.read(
-        raw,
+        files,
         side=params.image_size,
         channels=None if params.channels == "auto" else params.channels,
         test_share=params.test_share,
@@ -57,7 +57,7 @@ def preprocess(
     results: Path = Path("resultados"),
     source=read_images,
 ) -> None:
-    train, test, pictures = source(sources.raw(data, name), name, params, seed)
+    train, test, pictures = source(sources.files(data, name), name, params, seed)
     sample = train.take(SAMPLE)
     if params.subset is not None:
         train = folds.stratified_subset(train, params.subset, seeds.of_split(seed))

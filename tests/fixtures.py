@@ -47,8 +47,8 @@ def pipeline_pictures() -> set[str]:
 
 @pytest.fixture(scope="session")
 def mnist_raw() -> Path:
-    """The folder MNIST/raw with its four real files: the pipeline's, or one got for the tests."""
-    pipeline = ROOT / "data/MNIST/raw"
+    """A folder with MNIST's four real files: the pipeline's, or one got for the tests."""
+    pipeline = ROOT / "data/MNIST/files"
     if all(
         (pipeline / name).exists() and files.sha256(pipeline / name) == expected
         for name, expected in MNIST.sha256.items()

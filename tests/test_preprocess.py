@@ -26,7 +26,9 @@ def run(mnist_raw, tmp_path_factory):
     def stage(source=read_images, **changes):
         folder = tmp_path_factory.mktemp("preprocess")
         processed, results = folder / "processed", folder / "resultados"
-        data = mnist_raw.parents[1]
+        data = folder / "data"
+        (data / "MNIST").mkdir(parents=True)
+        (data / "MNIST/files").symlink_to(mnist_raw)
         preprocess(Params(**PARAMS | changes), 7, "MNIST", data, processed, results, source)
         facts = json.loads((results / "datos.json").read_text(encoding="utf-8"))
         return (

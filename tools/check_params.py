@@ -38,8 +38,10 @@ def check_params() -> None:
         params.read(key, schema)
     choose_device(params.read("device", params.Device))
     name = params.read("dataset", sources.Name)
-    if not sources.in_catalogue(name):  # DVC would stumble over some, or wait for ever
-        sources.check_pictures(sources.raw(Path("data"), name), name)
+    raw, copies = (of(Path("data"), name) for of in (sources.raw, sources.files))
+    # DVC would stumble over some pictures, or wait for ever. What was pulled, it has read already.
+    if not sources.in_catalogue(name) and (raw.exists() or not copies.exists()):
+        sources.check_pictures(raw, name)
     if params.read("pretrain.source", Source) != "auto":  # which network that is, download finds
         network = backbones.ALL[params.read("pretrain.network", Network)]
         finetune.parts_of(params.read("finetune", finetune.Params), network)

@@ -29,7 +29,7 @@ from tools import code_deps
 
 ROOT = Path(__file__).parents[1]
 TABLE = "REPRODUCED.md"
-RAW = "data/MNIST/raw"
+RAW, COPIES = "data/MNIST/raw", "data/MNIST/files"
 WITHIN = 0.002  # of an accuracy
 
 
@@ -70,8 +70,8 @@ def run_anew(overrides: list[str], root: Path = ROOT) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="taller-") as place:
         clone = Path(place) / "clone"
         subprocess.run(["git", "clone", "--quiet", root, clone], check=True)
-        if (root / RAW).is_dir():  # as a user would put them in place; they are checked
-            shutil.copytree(root / RAW, clone / RAW, dirs_exist_ok=True)
+        if (root / COPIES).is_dir():  # as a user would put them in place; they are checked
+            shutil.copytree(root / COPIES, clone / RAW, dirs_exist_ok=True)
         if overrides:
             apply_overrides(clone / "params.yaml", overrides)
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

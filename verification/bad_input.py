@@ -17,8 +17,9 @@ import torch
 from taller.data import idx
 
 SECONDS = 300  # for what takes two or three: nothing may wait for ever
-PARAMS, RAW, DATA, MODELS, RESULTS = (
-    "params.yaml", "data/MNIST/raw/", "data/processed/", "modelos/", "resultados/"
+PARAMS, RAW, COPIES, DATA, MODELS, RESULTS = (
+    "params.yaml", "data/MNIST/raw/", "data/MNIST/files/", "data/processed/", "modelos/",
+    "resultados/",
 )  # fmt: skip
 Edit = Callable[[Path], object]
 

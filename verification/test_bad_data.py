@@ -2,6 +2,7 @@
 
 import bad_input
 from bad_input import (
+    COPIES,
     DATA,
     MODELS,
     RAW,
@@ -25,22 +26,22 @@ from bad_input import (
 )
 
 CASES = {
-    ("preprocess", RAW + "train-images-idx3-ubyte"): {
+    ("preprocess", COPIES + "train-images-idx3-ubyte"): {
         "images missing": (missing, "expected an IDX file"),
         "images truncated": (halved, "found 23520008"),
         "labels for images": (like("train-labels-idx1-ubyte"), r"found \(60000,\)"),
     },
-    ("preprocess", RAW + "t10k-images-idx3-ubyte"): {
+    ("preprocess", COPIES + "t10k-images-idx3-ubyte"): {
         "images a directory": (directory, "a directory"),
         "images a pipe": (pipe, "a named pipe"),
         "images unreadable": (unreadable, "idx3"),
         "images of another shape": (raw(lambda found: found[:, :27]), r"\(10000, 27, 28\)"),
         "images of another test set": (raw(first(1)), "expected SHA-256 0fa7898d"),
     },
-    ("preprocess", RAW + "t10k-labels-idx1-ubyte"): {
+    ("preprocess", COPIES + "t10k-labels-idx1-ubyte"): {
         "train for test": (like("train-labels-idx1-ubyte"), r"\(10000,\), found"),
     },
-    ("preprocess", RAW + "train-labels-idx1-ubyte"): {
+    ("preprocess", COPIES + "train-labels-idx1-ubyte"): {
         "a label out of range": (raw(first(10)), "each of the labels 0 to 9"),
         "one label changed": (raw(first(4)), "expected SHA-256 65a50cbb"),
     },

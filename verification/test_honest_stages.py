@@ -92,6 +92,7 @@ def runs(folder, stages, tmp_path_factory) -> Runs:
 # Where the files of other params lie, and where those of the declared ones do: DVC puts the params
 # into the paths.
 PLACES = {
+    "data/cosas/files": "data/MNIST/files",
     "data/cosas/raw": "data/MNIST/raw",
     "modelos/efficientnet_lite0": "modelos/resnet18",
     "resultados/efficientnet_lite0": "resultados/resnet18",

@@ -6,7 +6,7 @@ tell a picture in the wrong place from a README.
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from taller.program.errors import Problem, refuse
 GROUPS = "groups.csv"
 SIDES = ("train", "test")
 PARTS = (*SIDES, "val", "valid", "validation", "dev")  # as others call parts of a data set
+LEFT_OUT = "left out, as they are no pictures of a class"
+TOLD = 3  # names in a line
 MIXED = f"expected origins for all pictures (folders, or {GROUPS}) or for none"
 
 
@@ -68,6 +70,12 @@ class Listing:
     left_out: tuple[str, ...]
     groups: Path | None
     given: bool
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Where each file of the data set is, by its name in the folder."""
+        table = {} if self.groups is None else {GROUPS: self.groups}
+        return table | {one.file: one.path for one in self.pictures}
 
 
 @dataclass
@@ -143,6 +151,13 @@ def listing(raw: Path) -> Listing:
         groups,
         sides == [*SIDES],
     )
+
+
+def tell(told: str, files: Sequence[str]) -> None:
+    """Print how many files something holds for, and the first of them."""
+    if files:
+        more = f" and {len(files) - TOLD} more" if len(files) > TOLD else ""
+        print(f"pictures: {len(files)} {told}: {', '.join(files[:TOLD])}{more}", flush=True)
 
 
 def _of_sides(root: Path, folders: dict[str, Entry]) -> Iterator[str]:

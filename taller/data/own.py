@@ -1,7 +1,6 @@
 """Your own pictures as a data set: a folder for each class, tests given or held out."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from taller.data.folder import Listed, Listing
 from taller.data.held_out import held_out
 from taller.program import reading
 from taller.program.errors import refuse
-
-TOLD = 3  # names in a line
 
 
 @dataclass(frozen=True)
@@ -83,11 +80,11 @@ def read(raw: Path, *, side: int, channels: int | None, test_share: float, seed:
     several = [listed.pictures[row].file for row in kept if found.several[row]]
     sizes = sorted((found.sizes[row] for row in kept), key=lambda size: (size[0] * size[1], size))
     for told, which in (
-        ("left out, as they are no pictures of a class", listed.left_out),
+        (folder.LEFT_OUT, listed.left_out),
         ("left out, as a picture of their class has the same bytes", copies),
         ("of several frames, of which the first is taken", several),
     ):
-        _tell(told, which)
+        folder.tell(told, which)
     facts = {
         "copies": len(copies),
         "several_frames": len(several),
@@ -145,12 +142,6 @@ def _without_copies(listed: Listing, found: Read) -> tuple[list[int], list[str]]
     ]
     refuse(problems)
     return kept, copies
-
-
-def _tell(told: str, which: Sequence[str]) -> None:
-    if which:
-        more = f" and {len(which) - TOLD} more" if len(which) > TOLD else ""
-        print(f"pictures: {len(which)} {told}: {', '.join(which[:TOLD])}{more}", flush=True)
 
 
 def _in_turn(data: Dataset, chosen: np.ndarray) -> Dataset:

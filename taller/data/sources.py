@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from taller.data import folder, idx_sets
+from taller.data.folder import Listing
 from taller.data.idx_sets import SETS
 from taller.program.errors import Problem
 from taller.program.params import Key
@@ -30,19 +31,28 @@ Name = Annotated[
 
 
 def raw(data: Path, name: str) -> Path:
-    """The folder of a data set's files, as torchvision has it."""
+    """The folder of a data set's files, as torchvision has it, which DVC only looks at."""
     return data / name / "raw"
 
 
-def check_pictures(raw: Path, name: str) -> None:
-    """Raise a `Problem` that says what goes where, unless `raw` is a folder of pictures by names.
+def files(data: Path, name: str) -> Path:
+    """The folder of their copies, which DVC versions and the other stages read."""
+    return data / name / "files"
+
+
+def check_pictures(raw: Path, name: str) -> Listing:
+    """List a folder of pictures, by names.
 
     What is in the files, `preprocess` looks at; here already what DVC would stumble over, such as
     a link to nothing, or wait for, such as a named pipe.
+
+    Raises
+    ------
+    Problem
+        Saying what goes where, unless `raw` is such a folder.
     """
     if raw.is_dir() and any(raw.iterdir()):
-        folder.listing(raw)
-        return
+        return folder.listing(raw)
     known = ", ".join(idx_sets.SETS)
     found = "an empty folder" if raw.is_dir() else "a file" if raw.exists() else "nothing"
     raise Problem(
