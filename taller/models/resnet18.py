@@ -1,11 +1,15 @@
-"""ResNet-18 as a chain of parts, for images of any number of channels."""
+"""ResNet-18 as a chain of parts, for images of any number of channels.
+
+He et al. (2016), Deep residual learning for image recognition, CVPR, table 1 and figure 5; the
+same network as torchvision's, whose import takes longer than PyTorch's own.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
-from torchvision.models import resnet18
+from torch import Tensor, nn
+from torch.nn.functional import relu
 
 from taller.models import store, surgery
 from taller.models.layers import Conv2d, Linear
@@ -33,23 +37,69 @@ def build(classes: int, shape: Sequence[int]) -> nn.Sequential:
     Returns
     -------
     Sequential
-        torchvision's children in order, under their own names, so that its state dict has
-        torchvision's keys and any part of it can be cut off. Takes (n, channels, h, w), gives
+        Children under torchvision's names, so that its state dict has torchvision's keys and any
+        part of it can be cut off. Takes (n, channels, h, w), gives
         (n, classes).
     """
-    network = resnet18(weights=None, num_classes=classes)
-    network.conv1 = nn.Conv2d(shape[0], 64, kernel_size=7, stride=2, padding=3, bias=False)
-    for module in network.modules():
-        # The same weights under the same names, with another forward pass.
-        if own := {nn.Conv2d: Conv2d, nn.Linear: Linear}.get(type(module)):
-            module.__class__ = own
-    nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
-    parts = list(network.named_children())
-    parts.insert(-1, ("flatten", nn.Flatten()))
     model = nn.Sequential()
-    for name, child in parts:
-        model.add_module(name, child)
+    for name, part in (
+        ("conv1", _stem(3)),
+        ("bn1", nn.BatchNorm2d(64)),
+        ("relu", nn.ReLU(inplace=True)),
+        ("maxpool", nn.MaxPool2d(kernel_size=3, stride=2, padding=1)),
+        ("layer1", _layer(64, 64, stride=1)),
+        ("layer2", _layer(64, 128, stride=2)),
+        ("layer3", _layer(128, 256, stride=2)),
+        ("layer4", _layer(256, 512, stride=2)),
+        ("avgpool", nn.AdaptiveAvgPool2d(1)),
+        ("flatten", nn.Flatten()),
+        ("fc", Linear(512, classes)),
+    ):
+        model.add_module(name, part)
+    _initialise(model)
+    # Drawn last, so that no other weight hangs on the number of channels.
+    model.conv1 = _stem(shape[0])
+    _initialise(model.conv1)
     return model
+
+
+class _Block(nn.Module):
+    """Two convolutions and what they are added to: the input, itself or through a shortcut."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        shortcut = None
+        if stride != 1 or before != after:
+            shortcut = nn.Sequential(_convolution(before, after, 1, stride), nn.BatchNorm2d(after))
+        self.conv1 = _convolution(before, after, 3, stride)
+        self.bn1 = nn.BatchNorm2d(after)
+        self.conv2 = _convolution(after, after, 3, 1)
+        self.bn2 = nn.BatchNorm2d(after)
+        self.downsample = shortcut
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """From (n, before, h, w) to (n, after, h / stride, w / stride)."""
+        added = inputs if self.downsample is None else self.downsample(inputs)
+        outputs = relu(self.bn1(self.conv1(inputs)), inplace=True)
+        return relu(self.bn2(self.conv2(outputs)) + added, inplace=True)
+
+
+def _layer(before: int, after: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(_Block(before, after, stride), _Block(after, after, 1))
+
+
+def _convolution(before: int, after: int, kernel: int, stride: int) -> Conv2d:
+    return Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False)
+
+
+def _stem(channels: int) -> Conv2d:
+    return _convolution(channels, 64, 7, 2)
+
+
+def _initialise(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 def from_imagenet(path: Path) -> nn.Sequential:
