@@ -11,7 +11,7 @@ from dvc.utils import hydra
 
 from taller.data import dataset, idx_source
 from taller.data.idx_sets import MNIST
-from taller.models.catalogue import MODELS, SIMPLE_NN
+from taller.models.catalogue import EFFICIENTNET_LITE0, MODELS, RESNET18, SIMPLE_NN
 from tools import tune
 from tools.tune import Grid
 
@@ -37,6 +37,12 @@ def test_every_model_has_a_grid_of_the_same_size_that_differs_in_one_knob_of_its
         assert len({tuple(cell.values()) for cell in grid.cells}) == len(grid.cells) == 12
         fields = type(tune.section_of(grid)).model_fields
         assert all(set(cell) <= set(fields) for cell in [*grid.cells, *grid.extra])
+
+
+def test_the_grid_is_of_the_network_that_is_fine_tuned():
+    entries = {grid.entry for grid, _, _ in tune.cells(EFFICIENTNET_LITE0)}
+    assert entries == {*MODELS} - {RESNET18} | {EFFICIENTNET_LITE0}
+    assert tune.base_of(EFFICIENTNET_LITE0) == Path("modelos/efficientnet_lite0_base.pth")
 
 
 def test_the_committed_table_has_every_cell_and_the_workshops_training():
@@ -77,7 +83,7 @@ def small(tmp_path, monkeypatch, mnist_raw):
     train, _ = idx_source.read(MNIST, mnist_raw)
     dataset.save(tmp_path / tune.TRAIN, train.take(np.arange(600)))
     (tmp_path / "modelos").mkdir()
-    (tmp_path / tune.BASE).write_bytes(b"base")
+    (tmp_path / tune.base_of(RESNET18)).write_bytes(b"base")
     for name in ("dvc.yaml", "stages", "taller"):
         (tmp_path / name).symlink_to(ROOT / name)
     shutil.copy(ROOT / "params.yaml", tmp_path)
@@ -139,7 +145,7 @@ def test_the_split_keeps_writers_apart_and_is_none_of_the_folds(mnist_raw, monke
     train, _ = idx_source.read(MNIST, mnist_raw)
     dataset.save(tmp_path / tune.TRAIN, train)
     (tmp_path / "modelos").mkdir()
-    (tmp_path / tune.BASE).write_bytes(b"base")
+    (tmp_path / tune.base_of(RESNET18)).write_bytes(b"base")
     for name in ("params.yaml", "dvc.yaml", "stages", "taller"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)

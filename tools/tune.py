@@ -14,7 +14,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -23,8 +23,9 @@ import pandas as pd
 
 from stages import finetune, kfold_train
 from taller.data import dataset, folds, sources
+from taller.data.origin import Network
 from taller.models import bases
-from taller.models.catalogue import CNN, RESNET18, SIMPLE_NN, Entry
+from taller.models.catalogue import CNN, FINETUNED, RESNET18, SIMPLE_NN, Entry
 from taller.program import files, params, seeds
 from taller.program.errors import Problem
 from taller.program.params import Section
@@ -33,7 +34,7 @@ from taller.training import length
 from tools import code_deps
 
 TRAIN = Path("data/processed/train.npz")
-BASE, _ = bases.places(Path("modelos"), RESNET18.key)
+MODELS = Path("modelos")
 JOURNAL = Path(".cache/ajuste")
 PARTS = 5  # one of them validates
 
@@ -84,7 +85,7 @@ GRIDS = (
 def section_of(grid: Grid) -> Section:
     """What params.yaml says of a model now."""
     schema = finetune.Params
-    if grid.entry != RESNET18:
+    if not grid.entry.pretrained:
         schema = kfold_train.section(grid.entry.key)
     return params.read(grid.section, schema)
 
@@ -92,13 +93,13 @@ def section_of(grid: Grid) -> Section:
 def train(grid: Grid, chosen: Section, split: Path, folder: Path) -> None:
     """Run the model's stage on one split; its results are left in a folder of its key."""
     seed, device = params.read("seed", params.Seed), params.read("device", params.Device)
-    if grid.entry == RESNET18:
+    if grid.entry.pretrained:
         threads = params.read("threads", params.Threads)
-        base, others = bases.places(folder, RESNET18.key)
-        base.symlink_to(BASE.absolute())
+        base, others = bases.places(folder, grid.entry.key)
+        base.symlink_to(base_of(grid.entry).absolute())
         bases.tell(others, 1)  # however many repeats there are, one split needs one network
         finetune.finetune(
-            chosen, RESNET18.key, seed, threads, device, folds=split, models=folder,
+            chosen, grid.entry.key, seed, threads, device, folds=split, models=folder,
             results=folder, cache=JOURNAL,
         )  # fmt: skip
     else:
@@ -106,6 +107,11 @@ def train(grid: Grid, chosen: Section, split: Path, folder: Path) -> None:
             grid.entry.key, chosen, seed, device, folds=split, models=folder, results=folder,
             cache=JOURNAL,
         )  # fmt: skip
+
+
+def base_of(entry: Entry) -> Path:
+    """The pretrained network; `pretrain` makes it."""
+    return bases.places(MODELS, entry.key)[0]
 
 
 def measure(grid: Grid, chosen: Section, assigned: np.ndarray) -> dict[str, float]:
@@ -128,8 +134,8 @@ def remembered(key: str, work: Callable[[], dict]) -> dict:
 
 
 def key_of(grid: Grid, chosen: Section, split: np.ndarray, inputs: str) -> str:
-    stage = "finetune" if grid.entry == RESNET18 else "kfold_train"
-    networks = [] if grid.entry == RESNET18 else [grid.entry.key]
+    stage = "finetune" if grid.entry.pretrained else "kfold_train"
+    networks = [] if grid.entry.pretrained else [grid.entry.key]
     listed = code_deps.code(stage, networks)
     code = [name.replace("${item.network}", grid.entry.key) for name in listed]
     shared = {name: params.load()[name] for name in ("seed", "threads", "device")}
@@ -143,8 +149,9 @@ def tune() -> pd.DataFrame:
     data = dataset.load(TRAIN)
     split = folds.stratified_folds(data, PARTS, seeds.of_tuning(params.read("seed", params.Seed)))
     assigned = np.where(split == 0, 0, -1)[np.newaxis]  # -1 never validates
-    inputs = files.sha256(TRAIN) + files.sha256(BASE)
-    work = list(cells())
+    finetuned = FINETUNED[params.read("pretrain.network", Network)]
+    inputs = files.sha256(TRAIN) + files.sha256(base_of(finetuned))
+    work = list(cells(finetuned))
     rows = []
     with bar(len(work), "ajuste", "cell") as shown:
         for grid, cell, in_grid in work:
@@ -161,9 +168,11 @@ def tune() -> pd.DataFrame:
     return with_winners(pd.DataFrame(rows))
 
 
-def cells() -> Iterator[tuple[Grid, dict[str, object], bool]]:
-    """Every cell, and whether it is in the grid."""
+def cells(finetuned: Entry) -> Iterator[tuple[Grid, dict[str, object], bool]]:
+    """Every cell, and whether it is in the grid; the last grid is of the network to fine-tune."""
     for grid in GRIDS:
+        if grid.entry.pretrained:
+            grid = replace(grid, entry=finetuned)
         yield from ((grid, cell, True) for cell in grid.cells)
         yield from ((grid, cell, False) for cell in grid.extra)
 
