@@ -15,7 +15,7 @@ from taller.program import files
 from taller.program.errors import Problem
 from taller.program.progress import bar
 from taller.program.unnamed import unnamed
-from taller.training.batches import Prepare
+from taller.training.batches import Prepare, split
 
 BATCH = 250
 
@@ -99,8 +99,11 @@ def _run(
     frozen: nn.Sequential, images: np.ndarray, prepare: Prepare, device: torch.device
 ) -> Iterator[np.ndarray]:
     with bar(len(images), "frozen layers", "image") as shown:
-        for start in range(0, len(images), BATCH):
-            batch = torch.from_numpy(images[start : start + BATCH]).to(device)
+        start = 0
+        # No batch of a single image, for which PyTorch takes other kernels than oneDNN's.
+        for size in split(len(images), BATCH):
+            batch = torch.from_numpy(images[start : start + size]).to(device)
+            start += size
             with torch.inference_mode():
                 activations = frozen(prepare(batch)).cpu().numpy()
             shown.update(len(batch))
