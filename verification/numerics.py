@@ -62,13 +62,11 @@ def numerics(raw: Path, folder: Path) -> dict[str, str]:
         }
     )
     pretrain.pretrain(params, SEED, 2, "cpu", 1, folder / "pretrained", models, results)
-    for trainable in (["layer4", "fc"], ["fc"]):  # `pretrain` has trained all layers
-        params = finetune.Params(**chosen["finetune"] | COMMON | {"trainable": trainable})
-        finetune.finetune(
-            params, "resnet18", SEED, 2, "cpu", *inputs, models, results, folder / "cache"
-        )
-        (models / "resnet18.pth").rename(models / f"resnet18_{trainable[0]}.pth")
-    (models / "resnet18_fc.pth").rename(models / "resnet18.pth")
+    # Of its last layer: `pretrain` has trained all of them.
+    params = finetune.Params(**chosen["finetune"] | COMMON | {"trainable": ["fc"]})
+    finetune.finetune(
+        params, "resnet18", SEED, 2, "cpu", *inputs, models, results, folder / "cache"
+    )
 
     evaluate.evaluate("resnet18", 2, "cpu", processed / "test.npz", models, results)
     compare.compare(compare.Params(rope=0.005), "resnet18", results, models)

@@ -54,7 +54,10 @@ def stages_and_files(folder: Path) -> dict[str, list[str]]:
     stages = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     found = {}
     for name, stage in stages.items():
-        deps = [dep.replace("${pretrain.network}", "resnet18") for dep in stage.get("deps", [])]
+        deps = [
+            dep.replace("${pretrain.network}", "resnet18").replace("${dataset}", MNIST.name)
+            for dep in stage.get("deps", [])
+        ]
         listed = [folder / dep for dep in deps if not dep.endswith((".py", ".npy"))]
         listed += [folder / DATA / "folds.npy"] if name in ("kfold_train", "finetune") else []
         listed += [folder / RAW / part for part in MNIST.sha256] * (name == "download")
