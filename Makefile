@@ -41,11 +41,13 @@ test: setup
 	  tests/test_pipeline.py tests/test_experiments.py tests
 
 # HERE=--here spares the second whole run where the first one, from nothing, has just ended here.
+# What takes longest starts first.
 verify: setup
 	@command -v qemu-x86_64 >/dev/null || \
 	  echo 'verify: no qemu-x86_64 here (Debian: apt-get install qemu-user): no processor is emulated' >&2
-	.venv/bin/python -m pytest --numprocesses auto --dist loadfile verification
 	.venv/bin/python -m tools.reproduced $(HERE)
+	.venv/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
+	  verification/test_bits.py verification/test_kills.py verification/test_sharing.py verification
 
 deps: setup
 	.venv/bin/python -m tools.code_deps
