@@ -46,18 +46,20 @@ def download(
     network: Network,
     data: Path = Path("data"),
     pretrained: Path = Path("data/pretrained"),
+    cache: Path = Path(".cache"),
 ) -> None:
     raw, copies = sources.raw(data, name), sources.files(data, name)
+    memory = cache / "originals" / f"{name}.json"
     if sources.in_catalogue(name):
         known, mirrors = SETS[name], params.mirrors.model_dump()[name]
         idx_files.get(known, raw, mirrors, params.timeout, copies)
-        shared.update(copies, idx_files.in_place(known, raw))
+        shared.update(copies, raw, idx_files.in_place(known, raw), memory, force=True)
         print(f"{name}: {known.licence}")
     else:
-        back = shared.put_back(raw, copies)
+        back = shared.put_back(raw, copies, memory)
         listed = sources.check_pictures(raw, name)
         folder.tell(folder.LEFT_OUT, listed.left_out)
-        shared.update(copies, listed.files)
+        shared.update(copies, raw, listed.files, memory)
         told = f"put back from {copies}" if back else "they stay as they are"
         print(f"{name}: pictures of your own, in {raw}; {told}")
     told = weights.provide(source, network, params.weights_url, params.timeout, pretrained)

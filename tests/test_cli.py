@@ -169,7 +169,7 @@ def test_as_a_program_it_exits_with_1(tmp_path):
     )  # fmt: skip
     assert run.returncode == 1
     assert [line.partition(":")[0] for line in run.stdout.splitlines()] == ["numerics"]
-    assert run.stderr.startswith("preprocess: data/MNIST/raw/train-images-idx3-ubyte: expected ")
+    assert run.stderr.startswith("preprocess: data/MNIST/files/train-images-idx3-ubyte: expected ")
     assert run.stderr.count("\n") == 1
 
 

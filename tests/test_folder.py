@@ -176,6 +176,7 @@ def test_left_out_files_are_counted_and_told(raw, capsys):
     fill(raw / "__MACOSX/cat", "0.png")
     found = read(raw)
     assert len(found.training) + len(found.test) == 6
+    folder.tell(folder.LEFT_OUT, folder.listing(raw).left_out)
     assert capsys.readouterr().out == (
         "pictures: 7 left out, as they are no pictures of a class: .DS_Store, .git, README.md "
         "and 4 more\n"

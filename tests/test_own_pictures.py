@@ -126,9 +126,9 @@ def test_what_dvc_checks_out_are_copies_alone(own):
     own.run("git", "checkout", "--quiet", "dvc.lock")
     assert "download" in own.repro("preprocess")
     assert photographed(raw) == own.before
-    assert {name: told[0] for name, told in photographed(copies).items()} == {
-        name: told[0] for name, told in own.before.items()
-    }
+    found = {name: told[0] for name, told in photographed(copies).items()}
+    assert found.pop("SHA256SUMS")
+    assert found == {name: told[0] for name, told in own.before.items()}
 
 
 def test_a_new_picture_runs_what_depends_on_it_and_a_bad_one_stops_it(own):
@@ -146,3 +146,26 @@ def test_a_new_picture_runs_what_depends_on_it_and_a_bad_one_stops_it(own):
     assert "Traceback" not in run.stderr
     extra.unlink()
     assert own.repro("preprocess").keys() <= {"download", "preprocess"}
+
+
+def test_another_version_of_the_pictures_is_asked_about_and_not_chosen(own):
+    """After a checkout DVC's copies are those of then, and the originals those of now."""
+    raw, copies = (own.folder / "data/cosas" / name for name in ("raw", "files"))
+    own.run("git", "add", "--all")
+    own.run("git", "commit", "--quiet", "--allow-empty", "--message", "then")
+    extra = raw / "pez/pez-01/98.jpg"
+    shutil.copy(next(iter(sorted((raw / "pez/pez-02").iterdir()))), extra)
+    extra.write_bytes(extra.read_bytes() + b"no copy")
+    assert own.repro("preprocess") == {"download": "ran", "preprocess": "ran"}
+    own.run("git", "commit", "--quiet", "--all", "--message", "now")
+    own.run("git", "checkout", "--quiet", "HEAD~1")
+    own.dvc("checkout", "--force")
+    run = subprocess.run(
+        ["dvc", "repro", "preprocess"], cwd=own.folder, env=os.environ | own.environment(),
+        capture_output=True, encoding="utf-8",
+    )  # fmt: skip
+    assert run.returncode and "found others (pez/pez-01/98.jpg), as DVC brings" in run.stderr
+    assert extra.exists() and not (copies / "pez/pez-01/98.jpg").exists()
+    raw.rename(raw.with_name("now"))
+    assert own.repro("preprocess") == {"download": "ran"}
+    assert not extra.exists() and (raw.with_name("now") / "pez/pez-01/98.jpg").exists()

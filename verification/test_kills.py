@@ -90,7 +90,8 @@ class Stage:
     def litter(self) -> list[str]:
         """What is neither an input, nor an output, nor the journal."""
         hidden = [path.name for path in self.folder.rglob(".*.part")]
-        beside = {path.name for path in (self.folder / ".cache").glob("*")} - {"journal", "running"}
+        known = {"journal", "originals", "running"}
+        beside = {path.name for path in (self.folder / ".cache").glob("*")} - known
         return [*hidden, *beside, *os.listdir(self.folder / "tmp")]
 
 

@@ -80,7 +80,6 @@ def read(raw: Path, *, side: int, channels: int | None, test_share: float, seed:
     several = [listed.pictures[row].file for row in kept if found.several[row]]
     sizes = sorted((found.sizes[row] for row in kept), key=lambda size: (size[0] * size[1], size))
     for told, which in (
-        (folder.LEFT_OUT, listed.left_out),
         ("left out, as a picture of their class has the same bytes", copies),
         ("of several frames, of which the first is taken", several),
     ):
