@@ -24,7 +24,8 @@ PROCESSORS = ["Haswell", "Skylake-Client", "EPYC-Rome"]
 HOSTILE = {
     "ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "AUTO",
     "OPENBLAS_CORETYPE": "Prescott", "OPENBLAS_NUM_THREADS": "3", "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C",
+    "MKL_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1", "NPY_ENABLE_CPU_FEATURES": "AVX2",
+    "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C",
 }  # fmt: skip
 
 pytestmark = pytest.mark.skipif(

@@ -35,6 +35,8 @@ PINNED = {
     "OPENBLAS_CORETYPE": "Haswell",  # NumPy's and SciPy's matrix products
     "OPENBLAS_NUM_THREADS": "1",
 }
+# What would undo them, or fewer threads than `threads` asks for.
+UNSET = ("NPY_ENABLE_CPU_FEATURES", "OMP_THREAD_LIMIT")
 DECIDED_BY = ("numpy", "scipy", "torch")  # modules that read them once, when they are imported
 
 
@@ -54,13 +56,16 @@ def pin() -> None:
                 del os.environ[name]
     elif is_x86() and not is_pinned():
         os.environ.update(PINNED)
+        for name in UNSET:
+            os.environ.pop(name, None)
         if late := [name for name in DECIDED_BY if name in sys.modules]:
             warnings.warn(f"numerics: {late[0]} was imported before it was pinned", stacklevel=2)
 
 
 def is_pinned() -> bool:
     """Whether this process computes with pinned kernels."""
-    return is_x86() and PINNED.items() <= os.environ.items()
+    pinned = PINNED.items() <= os.environ.items() and not {*UNSET} & {*os.environ}
+    return is_x86() and pinned
 
 
 def is_x86() -> bool:
