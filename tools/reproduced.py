@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import torch
 import yaml
 from dvc.utils.hydra import apply_overrides
 
@@ -122,7 +123,8 @@ def line(lock: str) -> str:
 
 def reproducers(lock: str, table: Path) -> list[str]:
     """The processors that the table has for a dvc.lock."""
-    rows = [row.split("|") for row in table.read_text(encoding="utf-8").splitlines() if "`" in row]
+    lines = table.read_text(encoding="utf-8").splitlines()
+    rows = [row.split("|") for row in lines if row.startswith("|") and "`" in row]
     return [cells[1].strip() for cells in rows if cells[-2].strip() == f"`{digest(lock)}`"]
 
 
@@ -188,6 +190,9 @@ def main() -> None:
             print(compare_bytes(found.lock, expected.lock))
         else:
             print(compare_metrics(found.metrics, expected.metrics))
+        if torch.cuda.is_available() and not (asked.here or asked.set):
+            found = run_anew(["device=cuda"])
+            print(f"device=cuda: {compare_metrics(found.metrics, expected.metrics)}")
     except Problem as problem:
         sys.exit(f"reproduced: {problem}")
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from errno import ENOENT
 from typing import Annotated, NoReturn, get_args, get_origin, get_type_hints
 
-from taller.program import params, portable
+from taller.program import files, params, portable
 from taller.program.alone import alone
 from taller.program.errors import Problem, Problems
 
@@ -86,8 +86,10 @@ def one_line(program: str, remedy: str = "") -> Iterator[None]:
     except OSError as error:
         file = f"{error.filename}: " if error.filename is not None else ""
         told = error.strerror or error
-        missing = error.errno == ENOENT
-        _end(program, file + (f"{told}{remedy}" if missing else f"expected access, found: {told}"))
+        if error.errno == ENOENT:
+            _end(program, f"{file}{told}{remedy}")
+        wanted = "room on the disk" if error.errno in files.FULL else "access"
+        _end(program, f"{file}expected {wanted}, found: {told}")
     except MemoryError as error:
         _end(program, f"expected enough memory, found too little: {error}".rstrip(": "))
     except KeyboardInterrupt:
