@@ -16,7 +16,7 @@ from scipy import ndimage
 from sklearn.datasets import load_sample_images
 
 from taller.data import idx, idx_source
-from taller.data.idx_sets import MNIST
+from taller.data.idx_sets import FASHION, MNIST
 from taller.data.pictures import pixels
 from taller.models import architectures, simple_nn, store
 from taller.models.scaling import Scaling
@@ -304,6 +304,26 @@ def test_a_model_of_other_classes_sees_a_picture_as_its_training_did(tmp_path, c
         assert line.startswith(f"{path}: {', '.join(told)}")
         assert line.endswith("(unsure)") == bool(chances[first] < predict.SURE)
     assert Image.open(tmp_path / "seen.png").size == (2 * 5 * side, 5 * side)
+
+
+def test_a_model_of_the_catalogues_other_sets_sees_bright_on_black(tmp_path, mnist_raw):
+    network = simple_nn.build(10, (1, 28, 28), hidden=[2], dropout=0.0)
+    scaling = Scaling(mean=(0.5,), std=(0.5,), size=(28, 28))
+    arguments = {"classes": 10, "shape": (1, 28, 28), "hidden": [2], "dropout": 0.0}
+    store.save(
+        tmp_path / "m.pth", "SimpleNN", arguments, scaling, FASHION.classes, network.state_dict()
+    )
+    model = store.load(tmp_path / "m.pth", architectures.ALL)
+    image = idx.read(mnist_raw / "t10k-images-idx3-ubyte")[0]
+    for name, levels in ("dark", image), ("light", 255 - image):
+        Image.fromarray(levels).save(tmp_path / f"{name}.png")
+        assert (predict.prepared(tmp_path / f"{name}.png", model)[0] == image).all()
+    wide = np.full((56, 112), 250, np.uint8)
+    wide[10:40, 30:80] = 20
+    Image.fromarray(wide).convert("RGBA").save(tmp_path / "wide.png")
+    seen = predict.prepared(tmp_path / "wide.png", model)[0]
+    assert seen[:6].max() == seen[-6:].max() == 0  # what is laid around it
+    assert seen[14, 14] > 200 and seen[14, 1] < 20
 
 
 def test_a_model_of_pictures_that_are_not_square_is_refused(tmp_path):

@@ -2,7 +2,8 @@
 
 A model of the digits 0 to 9 looks for a handwritten digit, dark on light or light on dark, one per
 picture, whose paper should reach the picture's border; the probabilities of all ten are told. For a
-model of other classes a picture is prepared exactly as the training pictures were, and the two
+model of other classes a picture is prepared exactly as the training pictures were (for those of
+Fashion-MNIST and KMNIST, it is laid on black, and negated if its ground is light), and the two
 surest classes are told. Below a probability of 80 % an answer is marked as unsure.
 
 Needs modelos/modelo_final.pth, made by: dvc repro
@@ -15,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
-from taller.data.idx_sets import MNIST, SHAPE
+from taller.data.idx_sets import MNIST, SETS, SHAPE
+from taller.data.picture_modes import flat
 from taller.data.pictures import pixels
 from taller.models import architectures, store
 from taller.models.store import Classifier
@@ -27,15 +29,14 @@ from taller.training import engine
 from tools import handwriting
 
 DIGITS = MNIST.classes
-FACTS = Path("resultados/datos.json")
+CATALOGUED = [one.classes for one in SETS.values() if one != MNIST]
+MODEL, FACTS = Path("modelos/modelo_final.pth"), Path("resultados/datos.json")
 SURE = 0.8
 BARS = " ▁▂▃▄▅▆▇█"
 LEGIBLE = 224  # pixels, to which small pictures are enlarged
 
 
-def predict(
-    pictures: list[Path], model: Path = Path("modelos/modelo_final.pth"), save: Path | None = None
-) -> bool:
+def predict(pictures: list[Path], model: Path = MODEL, save: Path | None = None) -> bool:
     """Print what `model` sees in each picture, and on stderr what is wrong with the others.
 
     Parameters
@@ -49,12 +50,12 @@ def predict(
         Whether every picture could be read.
     """
     classifier = store.load(model, architectures.ALL)
-    digits = reads_digits(classifier)
+    digits = reads_digits(classifier, model)
     told = described_digit if digits else described
     seen = []
     for path in pictures:
         try:
-            seen.append(digit(path) if digits else pixels(path, *prepared(classifier)))
+            seen.append(digit(path) if digits else prepared(path, classifier))
         except Problem as problem:
             print(f"predict: {problem}", file=sys.stderr)
             continue
@@ -65,12 +66,14 @@ def predict(
     return len(seen) == len(pictures)
 
 
-def reads_digits(classifier: Classifier) -> bool:
+def reads_digits(classifier: Classifier, model: Path) -> bool:
     """Whether it was trained on what MNIST's images look like.
 
-    Pictures of one's own may have the same classes and size: what `preprocess` left tells.
+    Pictures of one's own may have the same classes and size: of the pipeline's model, what
+    `preprocess` left tells.
     """
-    own = FACTS.exists() and files.read_json(FACTS).get("dataset") != MNIST.name
+    told = model == MODEL and FACTS.exists()
+    own = told and files.read_json(FACTS).get("dataset") != MNIST.name
     return classifier.names == DIGITS and classifier.shape == (1, *SHAPE) and not own
 
 
@@ -83,8 +86,8 @@ def digit(path: Path) -> np.ndarray:
         raise Problem(f"{path}: {problem}") from None
 
 
-def prepared(classifier: Classifier) -> tuple[int, int]:
-    """Side and channels of the pictures that it was trained on.
+def prepared(path: Path, classifier: Classifier) -> np.ndarray:
+    """A picture as those that the classifier was trained on: uint8, of its shape.
 
     Raises
     ------
@@ -94,7 +97,19 @@ def prepared(classifier: Classifier) -> tuple[int, int]:
     channels, height, width = classifier.shape
     if height != width:
         raise Problem(f"model: expected one of square pictures, found {height} x {width} pixels")
-    return height, channels
+    if (channels, height, width) == (1, *SHAPE) and classifier.names in CATALOGUED:
+        return on_black(path)
+    return pixels(path, height, channels)
+
+
+def on_black(path: Path) -> np.ndarray:
+    """A picture as the catalogue's are, bright on black: what lies on a light ground is negated."""
+    picture = np.asarray(flat(handwriting.read(path)).convert("L"))
+    border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    if np.median(border) > 127:
+        picture = 255 - picture
+    square = ImageOps.pad(Image.fromarray(picture), SHAPE, Image.Resampling.BICUBIC, color=0)
+    return np.array(square)[np.newaxis]
 
 
 def probabilities(classifier: Classifier, image: np.ndarray) -> np.ndarray:
@@ -150,7 +165,7 @@ def main() -> None:
     )
     parser.add_argument("pictures", nargs="+", type=Path, metavar="photo.png")
     parser.add_argument(
-        "--model", type=Path, default=Path("modelos/modelo_final.pth"),
+        "--model", type=Path, default=MODEL,
         help="which model answers (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(

@@ -90,6 +90,12 @@ def section_of(grid: Grid) -> Section:
     return params.read(grid.section, schema)
 
 
+def with_cell(section: Section, cell: dict[str, object]) -> Section:
+    """The section with a cell's values; fewer epochs are fewer where images are few, too."""
+    steps = round(section.min_steps * cell["epochs"] / section.epochs)
+    return section.model_copy(update={**cell, "min_steps": steps})
+
+
 def train(grid: Grid, chosen: Section, split: Path, folder: Path) -> None:
     """Run the model's stage on one split; its results are left in a folder of its key."""
     seed, device = params.read("seed", params.Seed), params.read("device", params.Device)
@@ -155,7 +161,7 @@ def tune() -> pd.DataFrame:
     rows = []
     with bar(len(work), "ajuste", "cell") as shown:
         for grid, cell, in_grid in work:
-            chosen = section_of(grid).model_copy(update=cell)
+            chosen = with_cell(section_of(grid), cell)
             key = key_of(grid, chosen, assigned, inputs)
             found = remembered(
                 key, lambda grid=grid, chosen=chosen: measure(grid, chosen, assigned)
