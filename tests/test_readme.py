@@ -115,11 +115,11 @@ def test_recipes_are_short():
     ],
 )
 def test_the_readmes_edits_of_params_change_them(tmp_path, number, changes):
-    command = re.findall(r"sed -i ('[^']+') params\.yaml", README)[number]
+    command = re.findall(r"sed -i.bak ('[^']+') params\.yaml", README)[number]
     copy = tmp_path / "params.yaml"
     before = (ROOT / "params.yaml").read_text(encoding="utf-8")
     copy.write_text(before, encoding="utf-8")
-    subprocess.run(f"sed -i.before {command} params.yaml", shell=True, check=True, cwd=tmp_path)
+    subprocess.run(f"sed -i.bak {command} params.yaml", shell=True, check=True, cwd=tmp_path)
     after = copy.read_text(encoding="utf-8")
     changed = [
         (a, b) for a, b in zip(before.splitlines(), after.splitlines(), strict=True) if a != b

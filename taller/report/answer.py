@@ -24,7 +24,7 @@ LEAD = {
 # What to change where a premise fails.
 REMEDIES = {
     Kind.PRETRAINING: "más letras (`pretrain.images`)",
-    Kind.FALLING: "más épocas (`epochs`)",
+    Kind.FALLING: "más épocas (`epochs`; con pocas imágenes, `min_steps`)",
     Kind.FOLDS: "más pliegues o repeticiones (`preprocess`)",
 }
 # What a step of the way from the baseline to the fine-tuned network is worth.

@@ -123,7 +123,7 @@ def study(table: pd.DataFrame | None) -> str:
     workshop = f" El código del taller llega al {percent(own.iloc[0], 1)}." if len(own) else ""
     return f"""## ¿Y con menos imágenes?
 
-El estudio (`estudio.csv`) entrena la misma ResNet18 con preentrenamiento y sin él, con {count(int(first["imágenes"]))} imágenes y {count(int(first["épocas"]))} épocas: {"; ".join(parts)}. Con esas imágenes, SimpleNN llega al {percent(first["accuracy de SimpleNN"], 1)} y CNN al {percent(first["accuracy de CNN"], 1)}, con los hiperparámetros que se eligieron con muchas más.{workshop} Las diferencias, con su prueba, están en `estudio_parejas.csv`.
+El estudio (`estudio.csv`) entrena ResNet18 con preentrenamiento y sin él, con {count(int(first["imágenes"]))} imágenes y {count(int(first["épocas"]))} épocas: {"; ".join(parts)}. Con esas imágenes, SimpleNN llega al {percent(first["accuracy de SimpleNN"], 1)} y CNN al {percent(first["accuracy de CNN"], 1)}, con los hiperparámetros que se eligieron con muchas más.{workshop} Las diferencias, con su prueba, están en `estudio_parejas.csv`.
 
 ![Exactitud según las capas que se entrenan y el preentrenamiento](estudio.png)
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from taller.models.catalogue import EFFICIENTNET_LITE0, MODELS, RESNET18
 from taller.report import rows
 from taller.report.spanish import count, listed, number, percent, plain, points
 from taller.report.words import words
@@ -43,10 +44,14 @@ def chosen(found: Comparison) -> str:
             " Con pocas imágenes, las épocas son más que allí, hasta completar los pasos que pide "
             "`min_steps`."
         )
+    others, whom = "", "todos los modelos"
+    if any(one.entry.key == EFFICIENTNET_LITE0.key for one in found.models):
+        whom = f"{listed([entry.short for entry in MODELS])}"
+        others = f" Los de {EFFICIENTNET_LITE0.short} son los de {RESNET18.short}, sin más pruebas."
     return (
-        "Los valores que trae el proyecto se eligieron, para todos los modelos, de una cuadrícula "
+        f"Los valores que trae el proyecto se eligieron, para {whom}, de una cuadrícula "
         "del mismo tamaño, de tasas de aprendizaje, épocas y un hiperparámetro propio "
-        f"(`ajuste.csv`), {words(found).tuned}.{longer}"
+        f"(`ajuste.csv`), {words(found).tuned}.{others}{longer}"
     )
 
 
