@@ -48,7 +48,9 @@ def test_what_auto_put_into_the_files_is_what_is_told(tmp_path, monkeypatch, cap
     assert "PMLR 97, 6105–6114" in text and "115(3), 211–252" in text
     for word in ("He et al.", "torchvision", "ResNet18 (fine-tuning)", "una red residual"):
         assert word not in text, word
-    assert text.count("ResNet18") == 2  # whose place it takes, and the workshop's
+    # Whose place it takes, the workshop's, and twice whose settings it has.
+    assert text.count("ResNet18") == 4
+    assert "Los de EfficientNet-Lite0 son los de ResNet18, sin más pruebas." in text
 
 
 @pytest.mark.parametrize(("case", "winner"), [("two", 1), ("three", 2), ("twelve", 1)])
