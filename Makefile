@@ -35,19 +35,20 @@ repro: setup
 	.venv/bin/dvc --wait-for-lock repro # another one may look at the folder for a moment
 	@echo "the answer, in Spanish: resultados/informe.md"
 
-# What takes longest starts first.
+# What takes longest starts first: pytest would drop a file that a folder behind it has, too.
+PYTEST := .venv/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+LONGEST := $(foreach name,pipeline experiments own_pictures,tests/test_$(name).py)
+SLOWEST := $(foreach name,bits kills sharing honest_stages,verification/test_$(name).py)
+
 test: setup
-	.venv/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
-	  tests/test_pipeline.py tests/test_experiments.py tests
+	$(PYTEST) $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/test_*.py))
 
 # HERE=--here spares the second whole run where the first one, from nothing, has just ended here.
-# What takes longest starts first.
 verify: setup
 	@command -v qemu-x86_64 >/dev/null || \
 	  echo 'verify: no qemu-x86_64 here (Debian: apt-get install qemu-user): no processor is emulated' >&2
 	.venv/bin/python -m tools.reproduced $(HERE)
-	.venv/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
-	  verification/test_bits.py verification/test_kills.py verification/test_sharing.py verification
+	$(PYTEST) $(SLOWEST) $(filter-out $(SLOWEST),$(wildcard verification/test_*.py))
 
 deps: setup
 	.venv/bin/python -m tools.code_deps
