@@ -11,6 +11,7 @@ import torch
 import yaml
 from bad_input import DATA, MODELS, PARAMS, RAW, SECONDS
 
+from taller.data import shared
 from taller.data.idx_sets import MNIST
 
 
@@ -65,7 +66,8 @@ def stages_and_files(folder: Path) -> dict[str, list[str]]:
             part.relative_to(folder).as_posix()
             for dep in listed
             for part in (sorted(dep.rglob("*")) if dep.is_dir() else [dep])
-            if part.is_file() and not part.name.startswith(".")
+            # Nobody but `download` reads the list of checksums, and it takes it for text.
+            if part.is_file() and not part.name.startswith(".") and part.name != shared.SUMS
         ]
         found[name] = [PARAMS, *files]
     return found
