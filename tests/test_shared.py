@@ -244,12 +244,13 @@ def test_after_a_kill_at_any_moment_it_goes_on(raw, tmp_path, monkeypatch):
         assert held(tmp_path / "files") == held(raw)
 
 
+@pytest.mark.parametrize("force", [False, True])
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("raw")])
-def test_a_folder_of_the_users_own_is_not_taken(raw, make):
+def test_a_folder_of_the_users_own_is_not_taken(raw, make, force):
     make(raw.with_name("files"))
     raw.with_name("files").joinpath("keep.txt").write_bytes(b"mine")
     with pytest.raises(Problem, match=r"found (a link|others)"):
-        update(raw)
+        update(raw, force=force)
     assert (raw.with_name("files") / "keep.txt").read_bytes() == b"mine"
 
 

@@ -49,7 +49,8 @@ def update(
     hashes = _Hashes(memory)
     wanted = hashes.of_all(originals)
     held = _listed(folder)
-    if not force and held not in ({}, wanted, *hashes.known):
+    # Without a list it is no folder of the pipeline's, whatever is forced.
+    if held is None or (not force and held not in ({}, wanted, *hashes.known)):
         told, more = _difference(held, wanted)
         raise Problem(
             f"{folder}: expected copies of what {raw} holds, found others ({told}{more}), as DVC "
