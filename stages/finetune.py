@@ -23,6 +23,7 @@ from taller.program import cli, files, params, reading, seeds
 from taller.program.errors import Problem
 from taller.program.params import Device, Seed, Threads
 from taller.training import activations, cost, facts, journal, length, numerics
+from taller.training.adamw import AdamW
 from taller.training.batches import identity
 from taller.training.cross_validation import CrossValidation, cross_validate, joined
 from taller.training.engine import Recipe
@@ -177,7 +178,7 @@ def recipe(module: ModuleType, trained: nn.Module, data: Dataset, params: Params
     def make_optimizer(part: nn.Module) -> torch.optim.Optimizer:
         rates = params.learning_rate, params.body_lr_factor
         groups = surgery.parameter_groups(part, module.HEAD, *rates)
-        return torch.optim.AdamW(groups, weight_decay=params.weight_decay, fused=True)
+        return AdamW(groups, params.learning_rate, params.weight_decay)
 
     return Recipe(make_model, make_optimizer, params.epochs, params.schedule)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Literal
 
-import torch
 from pydantic import Field
 
 from taller.data import dataset, splits
@@ -20,6 +19,7 @@ from taller.program import cli, files, params
 from taller.program.errors import Problem
 from taller.program.params import Device, PerItem, Seed
 from taller.training import cost, facts, journal, length
+from taller.training.adamw import AdamW
 from taller.training.cross_validation import cross_validate, joined
 from taller.training.engine import Recipe
 from taller.training.numerics import choose_device
@@ -71,8 +71,8 @@ def kfold_train(
     scaling = Scaling(mean=(0.5,), std=(0.5,), size=data.shape[1:])  # the workshop's
     recipe = Recipe(
         make_model=lambda: built.build(**arguments),
-        make_optimizer=lambda model: torch.optim.AdamW(
-            model.parameters(), params.learning_rate, weight_decay=params.weight_decay, fused=True
+        make_optimizer=lambda model: AdamW(
+            model.parameters(), params.learning_rate, params.weight_decay
         ),
         epochs=params.epochs,
         schedule=params.schedule,

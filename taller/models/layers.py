@@ -1,18 +1,20 @@
 """PyTorch's linear layer and convolution, computed such that the processor's vendor is no input."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear as native_linear
 
 from taller.program import portable
 
-_product = torch.ops.mkldnn._linear_pointwise.default
+# Asked once, as the libraries do: each layer of each step would read the environment anew.
+_PORTABLE = portable.is_pinned()
 # Of fewer images, in one thread, PyTorch does not leave a 1 x 1 convolution to oneDNN.
 _FEW = 16
 
 
 class Linear(nn.Linear):
-    """`torch.nn.Linear`; under portable numerics oneDNN's, as MKL's fast one differs by vendor."""
+    """`torch.nn.Linear`; portable with OpenBLAS's products, as MKL's fast ones differ by vendor."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """From (n, in_features) to (n, out_features)."""
@@ -47,31 +49,31 @@ class Conv2d(nn.Conv2d):
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """``inputs @ weight.T + bias``: shapes (n, i), (o, i), (o,) to (n, o), float32."""
-    if inputs.device.type == "cpu" and portable.is_pinned():
+    if _PORTABLE and inputs.device.type == "cpu":
         return _Linear.apply(inputs, weight, bias)
     return native_linear(inputs, weight, bias)
 
 
 class _Linear(torch.autograd.Function):
-    """oneDNN's linear layer, and as gradients the same with its operands turned."""
+    """The linear layer with NumPy's products: of one thread, whatever PyTorch has."""
 
     @staticmethod
     def forward(ctx, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        # Turned or not is the same to oneDNN, but over rows with gaps it takes ages.
-        inputs, weight = inputs.contiguous(), weight.contiguous()
         ctx.save_for_backward(inputs, weight)
-        return _multiplied(inputs, weight, bias)
+        outputs = _product(inputs, weight.t())
+        return outputs if bias is None else outputs.add_(bias)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight = ctx.saved_tensors
         of_inputs, of_weight, of_bias = ctx.needs_input_grad
         return (
-            _multiplied(gradient, weight.t()) if of_inputs else None,
-            _multiplied(gradient.t().contiguous(), inputs.t()) if of_weight else None,
+            _product(gradient, weight) if of_inputs else None,
+            _product(gradient.t(), inputs) if of_weight else None,
             gradient.sum(0) if of_bias else None,
         )
 
 
-def _multiplied(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return _product(inputs, weight, bias, "none", [], "")
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """Of two matrices: NumPy's, whose OpenBLAS computes as it is told to, transposed or not."""
+    return torch.from_numpy(np.matmul(a.detach().numpy(), b.detach().numpy()))

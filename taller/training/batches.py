@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+# Bytes of stored inputs that are gathered and prepared at once, if those of a batch are fewer.
+AT_ONCE = 2**19
 Batch = tuple[Tensor, Tensor]
 Prepare = Callable[[Tensor], Tensor]
 
@@ -57,11 +59,16 @@ class Batches:
         return (inputs for inputs, _ in self)
 
     def _cut(self, rows: Tensor) -> Iterator[Batch]:
-        # Rows of a matrix are gathered several times faster than images of three dimensions.
+        sizes = split(len(rows), self.size)
+        # Rows of a matrix are gathered several times faster than images of three dimensions, and
+        # several small batches at once faster than each by itself.
         flat, shape = self.inputs.reshape(len(self.inputs), -1), self.inputs.shape[1:]
-        for chosen in rows.split(split(len(rows), self.size)):
-            inputs = flat.index_select(0, chosen).view(-1, *shape)
-            yield self.prepare(inputs.to(self.device)), self.labels[chosen].to(self.device)
+        at_once = max(1, AT_ONCE // (flat[:1].nbytes * self.size))
+        parts = [sizes[start : start + at_once] for start in range(0, len(sizes), at_once)]
+        for chosen, part in zip(rows.split([*map(sum, parts)]), parts, strict=True):
+            inputs = flat.index_select(0, chosen).view(-1, *shape).to(self.device)
+            labels = self.labels[chosen].to(self.device)
+            yield from zip(self.prepare(inputs).split(part), labels.split(part), strict=True)
 
 
 def split(count: int, size: int) -> list[int]:
