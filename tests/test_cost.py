@@ -26,11 +26,12 @@ def by_hand(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
         def hook(layer, inputs, output):
             places = output[0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
             counted[name] = 2 * layer.weight.numel() * places
-            if places == 1 and isinstance(layer, nn.Conv2d):
+            if isinstance(layer, nn.Conv2d):
                 # Each tap that sees a pixel rather than padding adds a one.
                 ones = torch.ones_like(inputs[0][:1]), torch.ones_like(layer.weight)
                 seen = conv2d(*ones, stride=layer.stride, padding=layer.padding)
-                counted[name] = 2 * int(seen.sum())
+                if places == 1 or int(seen.min()) == inputs[0][0].numel():
+                    counted[name] = 2 * int(seen.sum())
 
         return hook
 

@@ -54,14 +54,15 @@ def test_a_convolution(kernel, padding, stride, sides, last):
     agree(pair(theirs, layers.Conv2d), inputs)
 
 
-def test_the_arithmetic_of_a_map_of_one_pixel_is_a_linear_layers(monkeypatch):
+def test_the_arithmetic_of_the_smallest_maps_is_a_linear_layers(monkeypatch):
     asked = []
     product = layers.linear
     monkeypatch.setattr(layers, "linear", lambda *of: asked.append(of[1].shape) or product(*of))
     network = resnet18.build(10, (1, 28, 28)).eval()
     network(torch.zeros(2, 1, 28, 28))
     first = [(512, 256 * 4), (512, 512), (512, 256)]  # with the two that make the map so small
-    assert sorted(asked) == sorted([*first, (512, 512), (512, 512), (10, 512)])
+    small = [(256 * 4, 256 * 4)] * 3  # of 2 x 2, each of whose outputs sees all four
+    assert sorted(asked) == sorted([*small, *first, (512, 512), (512, 512), (10, 512)])
 
 
 @pytest.mark.parametrize(("images", "computed"), [(1, True), (15, True), (16, False)])

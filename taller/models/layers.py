@@ -22,29 +22,61 @@ class Linear(nn.Linear):
 
 
 class Conv2d(nn.Conv2d):
-    """`torch.nn.Conv2d`; where its output is one pixel, without the taps that see only padding.
+    """`torch.nn.Conv2d`; of maps so small that each output sees every pixel, a linear layer.
 
-    A padded 3 x 3 convolution of a map of 1 x 1 is its centre tap: a linear layer, with a ninth
-    of the arithmetic. A 1 x 1 convolution of few images is a linear layer of their pixels, which
-    MKL would compute otherwise. For square kernels, without groups or dilation.
+    A padded 3 x 3 convolution of a map of 1 x 1 is its centre tap, and one of 2 x 2 four taps for
+    each of four outputs: without those that see only padding, and in products that are faster than
+    convolutions of so small maps. A 1 x 1 convolution of few images is a linear layer of their
+    pixels, which MKL would compute otherwise. For square kernels, without groups or dilation.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:
         """From (n, in_channels, h, w) to (n, out_channels, h', w')."""
         (kernel, _), (padding, _), (stride, _) = self.kernel_size, self.padding, self.stride
-        sides = inputs.shape[2:]
         if (kernel, padding, stride) == (1, 0, 1) and len(inputs) < _FEW:
             pixels = inputs.permute(0, 2, 3, 1)
             outputs = linear(pixels.flatten(0, 2), self.weight.flatten(1), self.bias)
             return outputs.unflatten(0, pixels.shape[:3]).permute(0, 3, 1, 2)
-        if any((side + 2 * padding - kernel) // stride for side in sides):
+        rows, columns = (_seen(side, kernel, padding, stride) for side in inputs.shape[2:])
+        if not rows or not columns:
             return super().forward(inputs)
-        height, width = (min(side, kernel - padding) for side in sides)
-        taps = self.weight[:, :, padding : padding + height, padding : padding + width]
-        # In the order in which both lie in memory.
+        # Everything in the order in which it lies in memory, or gradients would be copied anew.
+        taps = _Taps.apply(self.weight.permute(0, 2, 3, 1), rows, columns)
+        height, width = (part[0].stop - part[0].start for part in (rows, columns))
         pixels = inputs[:, :, :height, :width].permute(0, 2, 3, 1).flatten(1)
-        outputs = linear(pixels, taps.permute(0, 2, 3, 1).flatten(1), self.bias)
-        return outputs[:, :, None, None]
+        bias = None if self.bias is None else self.bias.repeat(len(rows) * len(columns))
+        outputs = linear(pixels, taps, bias)
+        return outputs.unflatten(1, (len(rows), len(columns), -1)).permute(0, 3, 1, 2)
+
+
+def _seen(side: int, kernel: int, padding: int, stride: int) -> list[slice]:
+    """For each output along a side, the taps through which it sees all pixels, if all do so.
+
+    Pixels behind the last one that any output sees do not count.
+    """
+    outputs = (side + 2 * padding - kernel) // stride + 1
+    seen = min(side, (outputs - 1) * stride - padding + kernel)
+    starts = [padding - place * stride for place in range(outputs)]
+    if min(starts) < 0 or max(starts) + seen > kernel:
+        return []
+    return [slice(start, start + seen) for start in starts]
+
+
+class _Taps(torch.autograd.Function):
+    """The linear layer that a convolution is: kernels (o, k, k, i) to rows (outputs o, h w i)."""
+
+    @staticmethod
+    def forward(ctx, kernels: Tensor, rows: list[slice], columns: list[slice]) -> Tensor:
+        ctx.shape, ctx.places = kernels.shape, [(row, column) for row in rows for column in columns]
+        return torch.cat([kernels[:, row, column].flatten(1) for row, column in ctx.places])
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        found = gradient.new_zeros(ctx.shape)
+        for (row, column), part in zip(ctx.places, gradient.chunk(len(ctx.places)), strict=True):
+            taps = found[:, row, column]
+            taps += part.view(taps.shape)
+        return found, None, None
 
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
