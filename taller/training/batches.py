@@ -1,8 +1,10 @@
 """Images cut into batches, which bring along how they are prepared for the network."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -62,6 +64,14 @@ class Batches:
         for chosen in rows.split(split(len(rows), self.size)):
             inputs = flat.index_select(0, chosen).view(-1, *shape)
             yield self.prepare(inputs.to(self.device)), self.labels[chosen].to(self.device)
+
+
+def tensor(array: np.ndarray) -> Tensor:
+    """The array's own memory as a tensor."""
+    with warnings.catch_warnings():
+        # Memory maps are read-only, and nothing here writes to inputs.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)
 
 
 def split(count: int, size: int) -> list[int]:
