@@ -82,7 +82,8 @@ def read_npz(
     ):
         members, found = archive.infolist(), {}
         for member in members:
-            if member.compress_type != zipfile.ZIP_STORED:
+            stored = member.compress_type == zipfile.ZIP_STORED
+            if not stored or member.compress_size != member.file_size:
                 raise ValueError("compressed arrays")
             name = member.filename.removesuffix(".npy")
             with archive.open(member) as part:
