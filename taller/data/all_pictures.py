@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from taller.data import pictures
-from taller.program import progress
+from taller.program import large, progress
 from taller.program.errors import Problem
 
 FEW = 64  # pictures that are not worth a thread
@@ -34,7 +34,7 @@ class Read:
     Attributes
     ----------
     images : ndarray of uint8, shape (n, channels, side, side)
-        Undefined where a file had a problem.
+        Undefined where a file had a problem. A memory map where they are many (`large`).
     digests : list of bytes or None
         SHA-256 of each file; None where it had a problem.
     sizes : list of (int, int) or None
@@ -73,7 +73,7 @@ def read_all(
         Threads; as many as there are cores, if not given.
     """
     count = len(paths)
-    images = np.zeros((count, channels, side, side), np.uint8)
+    images = large.zeros((count, channels, side, side), np.uint8)
     digests: list[bytes | None] = [None] * count
     sizes: list[tuple[int, int] | None] = [None] * count
     several, problems = [False] * count, {}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from taller.program import arrays, files, reading
+from taller.program import arrays, files, large, reading
 from taller.program.arrays import Array
 from taller.program.errors import Problem
 
@@ -24,7 +24,8 @@ class Dataset:
     Attributes
     ----------
     images : ndarray of uint8, shape (n, channels, height, width)
-        Levels, 0 to 255; one channel for grey, three for red, green and blue.
+        Levels, 0 to 255; one channel for grey, three for red, green and blue. A memory map, not
+        to be written to, where they are many (`large`).
     labels : ndarray of int64, shape (n,)
         Classes, 0 to ``classes - 1``.
     names : tuple of str
@@ -59,16 +60,16 @@ class Dataset:
     def take(self, rows: np.ndarray | slice) -> "Dataset":
         """The images at `rows`, with all the classes."""
         groups = None if self.groups is None else self.groups[rows]
-        return Dataset(self.images[rows], self.labels[rows], self.names, groups)
+        return Dataset(large.rows(self.images, rows), self.labels[rows], self.names, groups)
 
 
 def save(path: Path, data: Dataset) -> None:
     """Write a data set as .npz: the same bytes for the same data."""
-    groups = {} if data.groups is None else {"groups": data.groups}
-    # Uncompressed, because the bytes of a compressed file change with the zlib version.
     arrays = {"images": data.images, "labels": data.labels, "names": np.array(data.names)}
-    with files.whole(path) as file:
-        np.savez(file, **arrays, **groups)
+    arrays |= {} if data.groups is None else {"groups": data.groups}
+    size = sum(array.nbytes for array in arrays.values())
+    # Uncompressed, because the bytes of a compressed file change with the zlib version.
+    files.streamed(path, size, lambda file: np.savez(file, **arrays))
 
 
 def load(path: Path) -> Dataset:

@@ -11,7 +11,7 @@ from taller.data.all_pictures import Read
 from taller.data.dataset import Dataset
 from taller.data.folder import Listed, Listing
 from taller.data.held_out import held_out
-from taller.program import reading
+from taller.program import large, reading
 from taller.program.errors import refuse
 
 
@@ -66,16 +66,16 @@ def read(raw: Path, *, side: int, channels: int | None, test_share: float, seed:
         channels=channels or 3,
     )
     kept, copies = _without_copies(listed, found)
-    images = found.images if len(kept) == len(found.images) else found.images[kept]
-    if channels is None and all((images[:, 0] == images[:, one]).all() for one in (1, 2)):
-        images = np.ascontiguousarray(images[:, :1])
+    images = found.images[:, :1] if channels is None and _is_grey(found.images) else found.images
     places = {name: place for place, name in enumerate(listed.names)}
-    labels = np.array([places[listed.pictures[row].name] for row in kept], np.int64)
-    ids = None if origins is None else np.array([origins[row] for row in kept], np.int64)
+    labels = np.array([places[one.name] for one in listed.pictures], np.int64)
+    ids = None if origins is None else np.array(origins, np.int64)
     if listed.given:
         test = np.array([listed.pictures[row].side == "test" for row in kept])
     else:
-        test = held_out(labels, listed.names, ids, test_share, seed)
+        test = held_out(
+            labels[kept], listed.names, None if ids is None else ids[kept], test_share, seed
+        )
     data = Dataset(images, labels, listed.names, ids)
     several = [listed.pictures[row].file for row in kept if found.several[row]]
     sizes = sorted((found.sizes[row] for row in kept), key=lambda size: (size[0] * size[1], size))
@@ -92,7 +92,7 @@ def read(raw: Path, *, side: int, channels: int | None, test_share: float, seed:
         "smallest": list(sizes[0]),
         "largest": list(sizes[-1]),
     }
-    return Own(_in_turn(data, ~test), _in_turn(data, test), facts)
+    return Own(_in_turn(data, kept[~test]), _in_turn(data, kept[test]), facts)
 
 
 def _origins(listed: Listing) -> tuple[list[int] | None, str | None]:
@@ -117,7 +117,11 @@ def _origins(listed: Listing) -> tuple[list[int] | None, str | None]:
     return [numbers[name] for name in told], source
 
 
-def _without_copies(listed: Listing, found: Read) -> tuple[list[int], list[str]]:
+def _is_grey(images: np.ndarray) -> bool:
+    return all((images[part, :1] == images[part, 1:]).all() for part in large.parts(images))
+
+
+def _without_copies(listed: Listing, found: Read) -> tuple[np.ndarray, list[str]]:
     """Places of the pictures without later copies, and the files of those; or all problems."""
     problems = [f"{file}: {problem}" for file, problem in found.problems.items()]
     first: dict[bytes, Listed] = {}
@@ -140,11 +144,10 @@ def _without_copies(listed: Listing, found: Read) -> tuple[list[int], list[str]]
         if count < 2 and place[0] != "test"
     ]
     refuse(problems)
-    return kept, copies
+    return np.array(kept), copies
 
 
-def _in_turn(data: Dataset, chosen: np.ndarray) -> Dataset:
-    rows = np.flatnonzero(chosen)
+def _in_turn(data: Dataset, rows: np.ndarray) -> Dataset:
     labels = data.labels[rows]
     turns = np.empty(len(rows), np.int64)
     for label in range(data.classes):

@@ -4,6 +4,7 @@ Nothing is unpickled, and nothing is allocated that the file does not hold.
 """
 
 import math
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from taller.program import reading
+from taller.program import large, reading
 from taller.program.errors import Problem
 
 # In how many ways NumPy and zipfile say that a file is none of theirs.
@@ -51,7 +52,8 @@ def read_npy(path: Path, wanted: Array) -> np.ndarray:
         Naming the file, what was expected and what was found; and as `reading.opened`.
     """
     with reading.opened(path) as file, _told(path, "an array of NumPy (.npy)"):
-        found = _array(file, path.stat().st_size)
+        _header(file, path.stat().st_size)
+        found = _content(file)
     _check(f"{path}", found, wanted)
     return found
 
@@ -59,7 +61,7 @@ def read_npy(path: Path, wanted: Array) -> np.ndarray:
 def read_npz(
     path: Path, wanted: Mapping[str, Array], optional: Sequence[str] = ()
 ) -> dict[str, np.ndarray]:
-    """Read the arrays that `np.savez` wrote.
+    """Read the arrays that `np.savez` wrote; one of bytes is mapped where it is `large`.
 
     Parameters
     ----------
@@ -80,10 +82,20 @@ def read_npz(
     ):
         members, found = archive.infolist(), {}
         for member in members:
-            if member.compress_type != zipfile.ZIP_STORED:
+            stored = member.compress_type == zipfile.ZIP_STORED
+            if not stored or member.compress_size != member.file_size:
                 raise ValueError("compressed arrays")
+            name = member.filename.removesuffix(".npy")
             with archive.open(member) as part:
-                found[member.filename.removesuffix(".npy")] = _array(part, member.file_size)
+                shape, order, dtype = _header(part, member.file_size)
+                # Numbers of several bytes may lie where processors do not like them.
+                if dtype.itemsize > 1 or math.prod(shape) <= large.LIMIT:
+                    found[name] = _content(part)
+                    continue
+                start = _start(file, member) + part.tell()
+                while part.read(large.PART):  # to its end, where its checksum is looked at
+                    pass
+            found[name] = large.mapped(file, path, dtype, shape, start, order)
     if len(found) < len(members) or not {*wanted} - {*optional} <= {*found} <= {*wanted}:
         names = [member.filename for member in members]
         raise Problem(f"{path}: expected the arrays {', '.join(wanted)}, found {names}")
@@ -101,18 +113,29 @@ def _told(path: Path, expected: str) -> Iterator[None]:
         raise Problem(f"{path}: expected {expected}, found another file ({found})") from None
 
 
-def _array(file: BinaryIO, size: int) -> np.ndarray:
-    """The array of an open .npy of `size` bytes, of which the header may tell no more or less."""
+def _header(file: BinaryIO, size: int) -> tuple[tuple[int, ...], str, np.dtype]:
+    """Shape, order and type of an open .npy of `size` bytes; it may tell of no more or less."""
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("another version of the format")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    shape, columns, dtype = np.lib.format.read_array_header_1_0(file)
     if dtype.hasobject:
         raise ValueError("pickled objects")
     told, held = math.prod(shape) * dtype.itemsize, size - file.tell()
     if told != held:
         raise ValueError(f"a header that tells of {told} bytes, and {held}")
+    return shape, "F" if columns else "C", dtype
+
+
+def _content(file: BinaryIO) -> np.ndarray:
     file.seek(0)
     return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _start(file: BinaryIO, member: zipfile.ZipInfo) -> int:
+    """Where in an archive a member's bytes begin: behind its name and what is told of it there."""
+    file.seek(member.header_offset)
+    *_, name, extra = struct.unpack("<4s5H3I2H", file.read(30))
+    return member.header_offset + 30 + name + extra
 
 
 def _check(place: str, array: np.ndarray, wanted: Array) -> None:

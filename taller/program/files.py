@@ -5,11 +5,12 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import EACCES, EDQUOT, EINVAL, EISDIR, ENOENT, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM
 from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
 from taller.program import reading
 from taller.program.errors import Problem
@@ -42,14 +43,32 @@ def whole(path: Path) -> Iterator[io.BytesIO]:
     buffer = io.BytesIO()
     yield buffer
     data = buffer.getbuffer()
-    with room(path, len(data)):
+    streamed(path, len(data), lambda file: file.write(data))
+
+
+def streamed(path: Path, needed: int, write: Callable[[BinaryIO], object]) -> None:
+    """Make or replace a file, as `whole` does, with what need not fit into memory.
+
+    Parameters
+    ----------
+    needed : int
+        Bytes that it takes, for the message when the disk is full.
+    write : callable
+        Writes it all into the file that it is given; called anew where the file needs a name.
+
+    Raises
+    ------
+    Problem
+        As `whole`.
+    """
+    with room(path, needed):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _put_unnamed(path, data)
+            _put_unnamed(path, write)
         except OSError as error:
             if error.errno not in NAMED_ONLY:
                 raise
-            _put_named(path, data)
+            _put_named(path, write)
 
 
 @contextmanager
@@ -81,11 +100,11 @@ def room(path: Path, needed: int) -> Iterator[None]:
         ) from None
 
 
-def _put_unnamed(path: Path, data: memoryview) -> None:
+def _put_unnamed(path: Path, write: Callable[[BinaryIO], object]) -> None:
     # Where the system has no such flag, this asks to write into a folder: EISDIR.
     descriptor = os.open(path.parent, os.O_WRONLY | getattr(os, "O_TMPFILE", 0), 0o666)
-    with open(descriptor, "wb", buffering=0) as file:
-        _write(file, data)
+    with open(descriptor, "wb") as file:
+        _write(file, write)
         while True:
             try:
                 # With a folder's descriptor, which an absolute path leaves unused, Python asks for
@@ -98,19 +117,19 @@ def _put_unnamed(path: Path, data: memoryview) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _put_named(path: Path, data: memoryview) -> None:
+def _put_named(path: Path, write: Callable[[BinaryIO], object]) -> None:
     part = path.with_name(f".{path.name}.taller.part")
     try:
-        with part.open("wb", buffering=0) as file:
-            _write(file, data)
+        with part.open("wb") as file:
+            _write(file, write)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _write(file: io.FileIO, data: memoryview) -> None:
-    while data:  # one call writes at most two gigabytes
-        data = data[file.write(data) :]
+def _write(file: BinaryIO, write: Callable[[BinaryIO], object]) -> None:
+    write(file)
+    file.flush()
     os.fsync(file.fileno())
 
 

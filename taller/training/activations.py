@@ -1,6 +1,5 @@
 """Run the frozen part of a network once per image, and keep what comes out."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from taller.program import files
-from taller.program.errors import Problem
+from taller.program import large
 from taller.program.progress import bar
 from taller.program.unnamed import unnamed
-from taller.training.batches import Prepare, split
+from taller.training.batches import Prepare, split, tensor
 
 BATCH = 250
 
@@ -72,27 +70,12 @@ def cached(
         return
     folder.mkdir(parents=True, exist_ok=True)
     with unnamed(folder) as path:
-        _reserve(path, size, folder)
+        large.reserve(
+            path, size, folder, "the frozen layers' activations",
+            "train fewer layers, or on fewer or smaller images",
+        )  # fmt: skip
         file = np.memmap(path, np.float32, "r+", shape=shape)
         yield _fill(file, chain([first], parts))
-
-
-def _reserve(path: str, size: int, folder: Path) -> None:
-    """Make sure of the disk: a memory map that finds it full would kill the process."""
-    try:
-        with open(path, "r+b") as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)
-            else:
-                file.truncate(size)
-    except OSError as error:
-        if error.errno not in files.FULL:
-            raise
-        free = shutil.disk_usage(folder).free
-        raise Problem(
-            f"{folder}: expected {size / 1e9:.4f} GB free for the frozen layers' activations, "
-            f"found {free / 1e9:.4f} GB; train fewer layers, or on fewer or smaller images"
-        ) from None
 
 
 def _run(
@@ -102,7 +85,7 @@ def _run(
         start = 0
         # No batch of a single image, for which PyTorch takes other kernels than oneDNN's.
         for size in split(len(images), BATCH):
-            batch = torch.from_numpy(images[start : start + size]).to(device)
+            batch = tensor(images[start : start + size]).to(device)
             start += size
             with torch.inference_mode():
                 activations = frozen(prepare(batch)).cpu().numpy()

@@ -1,8 +1,10 @@
 """Images cut into batches, which bring along how they are prepared for the network."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,6 +71,14 @@ class Batches:
             inputs = flat.index_select(0, chosen).view(-1, *shape).to(self.device)
             labels = self.labels[chosen].to(self.device)
             yield from zip(self.prepare(inputs).split(part), labels.split(part), strict=True)
+
+
+def tensor(array: np.ndarray) -> Tensor:
+    """The array's own memory as a tensor."""
+    with warnings.catch_warnings():
+        # Memory maps are read-only, and nothing here writes to inputs.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)
 
 
 def split(count: int, size: int) -> list[int]:

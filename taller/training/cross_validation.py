@@ -1,7 +1,6 @@
 """Train a network on every fold, and once on all images, at the same time."""
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from taller.program import files, seeds
 from taller.program.progress import shared_bar
 from taller.scores import metrics
 from taller.training import engine, numerics, workers
-from taller.training.batches import Batches, Prepare, identity
+from taller.training.batches import Batches, Prepare, identity, tensor
 from taller.training.engine import Recipe
 from taller.training.journal import FitJournal, Journal
 from taller.training.standardizer import Standardizer
@@ -199,7 +198,7 @@ def _fit(task: _Task, fold: int | None, parent: int) -> _FoldFit:
     everything = fold is None
     held_out = np.zeros(len(task.folds), bool) if everything else task.folds == fold
     train_rows, val_rows = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    images = _tensor(task.inputs)
+    images = tensor(task.inputs)
     if task.device.type == "cuda" and images.nbytes < GPU_LIMIT:
         images = images.to(task.device)
     standardizer = None
@@ -207,7 +206,7 @@ def _fit(task: _Task, fold: int | None, parent: int) -> _FoldFit:
         with numerics.threads(1):
             standardizer = Standardizer.of(images[train_rows].to(task.device))
     batches = partial(
-        Batches, images, _tensor(task.labels), device=task.device,
+        Batches, images, tensor(task.labels), device=task.device,
         prepare=standardizer or task.prepare,
     )  # fmt: skip
     with numerics.threads(1):
@@ -263,10 +262,3 @@ def _scores(logits: Tensor, labels: np.ndarray) -> dict[str, float]:
     counts = metrics.confusion(labels, logits.argmax(1).numpy(), classes=logits.shape[1])
     log_probabilities = logits.double().log_softmax(1).numpy()
     return metrics.scores(counts) | {"log_loss": metrics.log_loss(log_probabilities, labels)}
-
-
-def _tensor(array: np.ndarray) -> Tensor:
-    with warnings.catch_warnings():
-        # Arrays shared between processes are read-only, and nothing here writes to inputs.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(array)

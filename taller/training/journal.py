@@ -145,10 +145,11 @@ def of_stage(
     **settings
         What decides how it trains: params, those shared with other stages too.
     """
-    parts = [*_environment(), json.dumps(settings, sort_keys=True, default=str).encode()]
+    parts = [*_environment(), json.dumps(settings, sort_keys=True, default=str).encode(), *_code()]
     digest = hashlib.sha256()
-    for part in [*parts, *_code(), *(one for each in inputs for one in _content(each))]:
-        digest.update(hashlib.sha256(part).digest())  # of one length: no two lists look alike
+    # Digests are of one length: no two lists of them look alike.
+    for part in [*map(_digest, parts), *(one for each in inputs for one in _content(each))]:
+        digest.update(part)
     return Journal(folder.absolute() / stage, digest.hexdigest()[:32])
 
 
@@ -169,11 +170,17 @@ def _code() -> Iterator[bytes]:
 
 
 def _content(one: Path | np.ndarray) -> Iterator[bytes]:
+    """Digests of what an input is called and holds; of a file, which may be larger than memory."""
     if isinstance(one, Path):
         for path in sorted(one.rglob("*")) if one.is_dir() else [one]:
             if path.is_file():
-                yield path.relative_to(one).as_posix().encode()
-                yield path.read_bytes()
+                yield _digest(path.relative_to(one).as_posix().encode())
+                with path.open("rb") as file:
+                    yield hashlib.file_digest(file, "sha256").digest()
     else:
-        yield f"{one.dtype} {one.shape}".encode()
-        yield np.ascontiguousarray(one).tobytes()
+        yield _digest(f"{one.dtype} {one.shape}".encode())
+        yield _digest(np.ascontiguousarray(one).tobytes())
+
+
+def _digest(part: bytes) -> bytes:
+    return hashlib.sha256(part).digest()

@@ -10,7 +10,7 @@ from taller.data.dataset import Dataset
 from taller.models.store import Classifier
 from taller.program.progress import bar
 from taller.training import engine
-from taller.training.batches import Batches
+from taller.training.batches import Batches, tensor
 
 BATCH = 250
 
@@ -26,7 +26,7 @@ def log_probabilities(
         What the progress bar says.
     """
     network = classifier.network.to(device, memory_format=torch.channels_last)
-    images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
+    images, labels = tensor(data.images), tensor(data.labels)
     batches = Batches(images, labels, torch.arange(len(data)), BATCH, device, classifier.scaling)
 
     def told() -> Iterator[Tensor]:
