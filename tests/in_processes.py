@@ -41,8 +41,8 @@ def small_fits(train: Path) -> Iterator[engine.Fit]:
 
         def network(norm: type[nn.Module] = norm) -> nn.Module:
             layers = [
-                nn.Conv2d(1, 6, 5, 3, bias=False), norm(6),
-                nn.Conv2d(6, 9, 3, 2, bias=False), norm(9, momentum=0.3),
+                nn.Conv2d(1, 6, 5, 3, bias=False), norm(6), nn.ReLU(),
+                nn.Conv2d(6, 9, 3, 2, bias=False), norm(9, momentum=0.3), nn.ReLU(),
             ]  # fmt: skip
             return nn.Sequential(*layers, nn.Flatten(), nn.Linear(81, 10)).double()
 
