@@ -19,13 +19,13 @@ from taller.data.origin import Network
 from taller.models import backbones, bases, store, surgery
 from taller.models.scaling import Scaling
 from taller.models.store import Classifier
-from taller.program import cli, files, params, reading, seeds
+from taller.program import files, params, reading, seeds
 from taller.program.errors import Problem
 from taller.program.params import Device, Seed, Threads
-from taller.training import activations, cost, facts, journal, length, numerics
+from taller.training import cost, facts, journal, length, numerics, processes
 from taller.training.adamw import AdamW
 from taller.training.batches import identity
-from taller.training.cross_validation import CrossValidation, cross_validate, joined
+from taller.training.cross_validation import CrossValidation, joined
 from taller.training.engine import Recipe
 
 # Activations beyond this many bytes are kept in a file rather than in memory.
@@ -74,7 +74,7 @@ def finetune(
     results: Path = Path("resultados"),
     cache: Path = Path(".cache"),
 ) -> None:
-    place = numerics.choose_device(device)
+    place = processes.choose_device(device)
     data = dataset.load(train)
     assigned = splits.load(folds, len(data))
     base, others = bases.places(models, network)
@@ -85,8 +85,9 @@ def finetune(
     scaling = starts[0].scaling.suited(data.shape, params.image_size)
     kept = journal.of_stage(
         "finetune", cache / "journal", [train, folds, base, others],
-        params=params, seed=seed, threads=threads, device=place,
+        params=params, seed=seed, threads=threads, device=place, processes=processes.count(),
     )  # fmt: skip
+    processes.check(kept.key, assigned, params.batch_size)
     repeats = []
     for repeat, start in enumerate(starts):
         torch.manual_seed(seeds.of_weights(seeds.of_fit(seed, repeat)))
@@ -94,11 +95,11 @@ def finetune(
         frozen, trained = surgery.cut(whole, params.trainable)
         with (
             numerics.threads(threads),
-            activations.cached(
+            processes.cached(
                 frozen, data.images, scaling, device=place, folder=cache, limit=MEMORY_LIMIT
             ) as inputs,
         ):
-            outcome = cross_validate(
+            outcome = processes.cross_validate(
                 recipe(module, trained, data, params), inputs, data.labels, assigned[repeat],
                 batch_size=params.batch_size, prepare=identity if len(frozen) else scaling,
                 # A layer that is trained in front of the head would change its inputs' scale.
@@ -111,6 +112,8 @@ def finetune(
             state = frozen.cpu().state_dict() | outcome.raw_state(module.HEAD)
             told = facts_of(module, whole, frozen, trained, outcome, data, scaling, params)
 
+    if not processes.is_first():
+        return
     joined(repeats).save(results / network)
     files.write_json(results / network / "fit.json", told)
     arguments = {"classes": data.classes, "shape": data.shape}
@@ -207,4 +210,4 @@ def facts_of(
 
 
 if __name__ == "__main__":
-    cli.main(finetune)
+    processes.main(finetune)

@@ -5,7 +5,7 @@ import inspect
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from errno import ENOENT
 from typing import Annotated, NoReturn, get_args, get_origin, get_type_hints
 
@@ -51,11 +51,16 @@ def has_items(stage: Callable) -> bool:
     return any(isinstance(mark, params.PerItem) for hint in hints for mark in get_args(hint))
 
 
-def main(stage: Callable) -> None:
+def main(stage: Callable, kept: Callable[[str], AbstractContextManager] = alone) -> None:
     """Run `stage` as the program ``python -m stages.NAME``, or ``... NAME ITEM``.
 
     The item is the stage's first argument. Exits with 1 after a `Problem`, or a file that cannot
     be opened, told in one line, and with 130 after Ctrl-C or SIGTERM, so that both clean up.
+
+    Parameters
+    ----------
+    kept : callable
+        Keeps other runs of the stage, by its name, out of the folder.
     """
     items = _items(stage)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -63,7 +68,7 @@ def main(stage: Callable) -> None:
         params.read("numerics", portable.Numerics)  # what `portable.pin` made of it
         wanted = keys(stage, *items).items()
         arguments = {name: params.read(key, schema) for name, (key, schema) in wanted}
-        with alone("@".join([stage.__name__, *items])):
+        with kept("@".join([stage.__name__, *items])):
             print(portable.told(), flush=True)
             stage(*items, **arguments)
 
