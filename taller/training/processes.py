@@ -49,9 +49,9 @@ def main(stage: Callable) -> None:
     try:
         cli.main(stage, _together)
     except SystemExit as ended:
-        if is_first():
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends, and has a line to tell
-        elif ended.code:
+        # The first one ends by itself, and has a line to tell.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if is_first() else signal.SIG_DFL)
+        if ended.code and not is_first():
             time.sleep(PATIENCE)
         raise
 
@@ -94,7 +94,8 @@ def _lost() -> Iterator[None]:
 @contextmanager
 def _silent() -> Iterator[None]:
     # It has nothing to clean up, and waiting for the others it would not hear Python's handler.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, signal.SIG_DFL)
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         yield
 
