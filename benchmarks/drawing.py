@@ -22,7 +22,7 @@ def draw(frame: pd.DataFrame, path: Path = FILE) -> None:
     figure = Figure(figsize=(9, 8), layout="constrained")
     axes = figure.subplots(3, 1, height_ratios=[9, 5, 6])
     for one, (name, title) in zip(axes, TITLES.items(), strict=False):
-        _bars(one, results.medians(frame[frame["part"] == name]), name, title)
+        _bars(one, frame[frame["part"] == name], name, title)
     growth = frame[frame["part"] == "growth"]
     _lines(axes[-1], results.medians(growth) if len(growth) else None)
     machines = "; ".join(frame["machine"].unique())
@@ -30,18 +30,20 @@ def draw(frame: pd.DataFrame, path: Path = FILE) -> None:
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
-def _bars(axes: Axes, found: pd.DataFrame, name: str, title: str) -> None:
-    rates = found["images_per_second"].dropna()
+def _bars(axes: Axes, part: pd.DataFrame, name: str, title: str) -> None:
     axes.set_title(title, loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
-    if not len(rates):
+    if not len(part):
         axes.set_yticks([])
         return
+    found = results.medians(part, PARTS[name].ours)
+    found = found[found["images_per_second"].notna()]
+    rates = found["images_per_second"]
     names = [*rates.index][::-1]
     colours = [OURS if one.startswith("ours") else OTHERS for one in names]
     bars = axes.barh(names, rates[::-1], color=colours)
-    ours = rates.get(PARTS[name].ours)
-    told = [f"{one:,.0f}" + (f"  (1/{ours / one:.3g})" if ours else "") for one in rates[::-1]]
+    others = [f"  {one:.2g} × slower" if one > 1 else "" for one in found["ratio"]]
+    told = [f"{rate:,.0f}{other}" for rate, other in zip(rates, others, strict=True)][::-1]
     axes.bar_label(bars, told, padding=3, fontsize=8)
     axes.set_xscale("log")
     axes.set_xlim(right=rates.max() * 5)
