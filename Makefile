@@ -3,12 +3,13 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup repro test verify deps exps ajuste estudio diff predict lint
+.PHONY: help setup repro test verify bench deps exps ajuste estudio diff predict lint
 help:
 	@echo 'make setup   a virtual environment in .venv with the pinned requirements'
 	@echo 'make repro   setup, then dvc repro: the whole pipeline, or what of it is out of date'
 	@echo 'make test    setup, then the tests'
 	@echo 'make verify  the whole pipeline anew, emulated processors, kills, bad input: is it as guaranteed?'
+	@echo 'make bench   how fast, against others and the machine: twenty minutes; PARTS="limit whole" for some'
 	@echo 'make deps    after an import or a pin was changed: the code lines and pins in dvc.yaml'
 	@echo 'make exps    the experiments: every metric, and the params that differ'
 	@echo 'make ajuste  a grid of the same size for every model: learning rate, epochs, a knob of its own'
@@ -49,6 +50,15 @@ verify: setup
 	  echo 'verify: no qemu-x86_64 here (Debian: apt-get install qemu-user): no processor is emulated' >&2
 	.venv/bin/python -m tools.reproduced $(HERE)
 	$(PYTEST) $(SLOWEST) $(filter-out $(SLOWEST),$(wildcard verification/test_*.py))
+
+# What others need is installed for this alone.
+bench: .venv/.ready-bench
+	.venv/bin/dvc --wait-for-lock repro download pretrain
+	@.venv/bin/python -m benchmarks $(PARTS)
+
+.venv/.ready-bench: .venv/.ready
+	.venv/bin/python -m pip install --constraint constraints.txt --editable '.[bench]'
+	@touch $@
 
 deps: setup
 	.venv/bin/python -m tools.code_deps
