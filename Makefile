@@ -2,8 +2,11 @@
 # is guaranteed, on this machine.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Where the fits of repro, ajuste and estudio run: here, or on the workers of a Dask scheduler.
+SCHEDULER ?= $(TALLER_SCHEDULER)
+export TALLER_SCHEDULER := $(SCHEDULER)
 
-.PHONY: help setup repro test verify bench deps exps ajuste estudio diff predict lint
+.PHONY: help setup repro test verify bench deps exps ajuste estudio diff predict lint worker
 help:
 	@echo 'make setup   a virtual environment in .venv with the pinned requirements'
 	@echo 'make repro   setup, then dvc repro: the whole pipeline, or what of it is out of date'
@@ -14,6 +17,8 @@ help:
 	@echo 'make exps    the experiments: every metric, and the params that differ'
 	@echo 'make ajuste  a grid of the same size for every model: learning rate, epochs, a knob of its own'
 	@echo 'make estudio the study of sources and trained layers, as a queue of DVC experiments'
+	@echo 'make worker SCHEDULER=tcp://HOST:8786   this machine computes the fits of repro, ajuste and'
+	@echo '             estudio that are given the same SCHEDULER'
 	@echo 'make diff REV=main  metrics and plots, here and in another revision'
 	@echo 'make lint    setup, then ruff'
 	@echo 'make predict IMAGE=photo.png   what the trained model sees in a picture'
@@ -74,6 +79,10 @@ ajuste: setup
 
 estudio: setup
 	.venv/bin/python -m tools.study
+
+worker: $(if $(SCHEDULER),setup)
+	@[ -n "$$TALLER_SCHEDULER" ] || { echo 'usage: make worker SCHEDULER=tcp://HOST:8786' >&2; exit 2; }
+	.venv/bin/python -m tools.worker "$$TALLER_SCHEDULER"
 
 REV ?= main
 diff: setup # without --no-path the name of the file takes 25 of 80 columns

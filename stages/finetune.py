@@ -89,28 +89,29 @@ def finetune(
     )  # fmt: skip
     processes.check(kept.key, assigned, params.batch_size)
     repeats = []
-    for repeat, start in enumerate(starts):
-        torch.manual_seed(seeds.of_weights(seeds.of_fit(seed, repeat)))
-        whole = starting_point(module, start, data, params)
-        frozen, trained = surgery.cut(whole, params.trainable)
-        with (
-            numerics.threads(threads),
-            processes.cached(
-                frozen, data.images, scaling, device=place, folder=cache, limit=MEMORY_LIMIT
-            ) as inputs,
-        ):
-            outcome = processes.cross_validate(
-                recipe(module, trained, data, params), inputs, data.labels, assigned[repeat],
-                batch_size=params.batch_size, prepare=identity if len(frozen) else scaling,
-                # A layer that is trained in front of the head would change its inputs' scale.
-                standardize=params.trainable == (module.HEAD,),
-                seed=seed, repeat=repeat, device=place, label=module.NAME,
-                journal=kept,
-            )  # fmt: skip
-        repeats.append(outcome)
-        if repeat == 0:
-            state = frozen.cpu().state_dict() | outcome.raw_state(module.HEAD)
-            told = facts_of(module, whole, frozen, trained, outcome, data, scaling, params)
+    with processes.fits_at_once(place):
+        for repeat, start in enumerate(starts):
+            torch.manual_seed(seeds.of_weights(seeds.of_fit(seed, repeat)))
+            whole = starting_point(module, start, data, params)
+            frozen, trained = surgery.cut(whole, params.trainable)
+            with (
+                numerics.threads(threads),
+                processes.cached(
+                    frozen, data.images, scaling, device=place, folder=cache, limit=MEMORY_LIMIT
+                ) as inputs,
+            ):
+                outcome = processes.cross_validate(
+                    recipe(module, trained, data, params), inputs, data.labels, assigned[repeat],
+                    batch_size=params.batch_size, prepare=identity if len(frozen) else scaling,
+                    # A layer that is trained in front of the head would change its inputs' scale.
+                    standardize=params.trainable == (module.HEAD,),
+                    seed=seed, repeat=repeat, device=place, label=module.NAME,
+                    journal=kept,
+                )  # fmt: skip
+            repeats.append(outcome)
+            if repeat == 0:
+                state = frozen.cpu().state_dict() | outcome.raw_state(module.HEAD)
+                told = facts_of(module, whole, frozen, trained, outcome, data, scaling, params)
 
     if not processes.is_first():
         return

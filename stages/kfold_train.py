@@ -18,7 +18,7 @@ from taller.models.scaling import Scaling
 from taller.program import cli, files, params
 from taller.program.errors import Problem
 from taller.program.params import Device, PerItem, Seed
-from taller.training import cost, facts, journal, length
+from taller.training import cluster, cost, facts, journal, length
 from taller.training.adamw import AdamW
 from taller.training.cross_validation import cross_validate, joined
 from taller.training.engine import Recipe
@@ -81,16 +81,16 @@ def kfold_train(
         f"kfold_train.{network}", cache / "journal", [train, folds],
         params=params, seed=seed, device=place,
     )  # fmt: skip
-    outcome = joined(
-        [
+    with cluster.fits_at_once(place):
+        repeats = [
             cross_validate(
                 recipe, data.images, data.labels, assigned, batch_size=params.batch_size,
                 prepare=scaling, seed=seed, repeat=repeat, device=place, label=built.NAME,
                 journal=kept,
             )
             for repeat, assigned in enumerate(split)
-        ]
-    )  # fmt: skip
+        ]  # fmt: skip
+    outcome = joined(repeats)
 
     outcome.save(results / network)
     model = recipe.make_model()

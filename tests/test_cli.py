@@ -19,6 +19,7 @@ SECONDS = 60  # for what takes two or three
 # Folds that do not end by themselves, in two processes.
 ENDLESS = """
 import os
+import joblib
 import numpy as np, torch
 from taller.program import cli
 from taller.training.cross_validation import cross_validate
@@ -36,9 +37,10 @@ def endless():
     )
     # Epochs of a second or two: each tells a line, which nobody reads yet.
     images, labels = np.zeros((60_000, 1, 28, 28), np.float32), np.arange(60_000) % 2
-    cross_validate(
-        recipe, images, labels, labels, batch_size=32, seed=0, device=torch.device("cpu"), jobs=2
-    )
+    with joblib.parallel_config(n_jobs=2):
+        cross_validate(
+            recipe, images, labels, labels, batch_size=32, seed=0, device=torch.device("cpu")
+        )
 
 cli.main(endless)
 """

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from functools import partial
 from math import log
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,7 +60,10 @@ def fits(monkeypatch):
 
 
 def test_the_number_of_processes_changes_no_bit(digits):
-    runs = [validate(recipe(), *digits, seed=1, jobs=jobs) for jobs in (1, 2, 3)]
+    runs = []
+    for jobs in (1, 2, 3):
+        with joblib.parallel_config(n_jobs=jobs):
+            runs.append(validate(recipe(), *digits, seed=1))
     for other in runs[1:]:
         assert other.history.equals(runs[0].history)
         assert other.scores.equals(runs[0].scores)
@@ -68,7 +72,7 @@ def test_the_number_of_processes_changes_no_bit(digits):
 
 @pytest.mark.parametrize("repeat", [0, 1, 2])
 def test_every_fold_has_its_own_seed_and_the_first_repeat_one_fit_on_all(digits, fits, repeat):
-    outcome = validate(recipe(epochs=1), *digits, seed=5, repeat=repeat, jobs=1)
+    outcome = validate(recipe(epochs=1), *digits, seed=5, repeat=repeat)
     of_folds = [
         (
             seeds.of_fit(5, repeat, fold),
@@ -88,7 +92,7 @@ def test_every_fold_has_its_own_seed_and_the_first_repeat_one_fit_on_all(digits,
 def test_images_of_no_fold_never_validate_and_all_fits_train_on_them(digits, fits):
     images, labels, _ = digits
     folds = np.where(np.arange(600) < 100, 0, -1)  # as tools.tune asks
-    outcome = validate(recipe(epochs=1), images, labels, folds, seed=5, jobs=1)
+    outcome = validate(recipe(epochs=1), images, labels, folds, seed=5)
     assert [rows for _, *rows in fits] == [
         [[*range(600)], None],
         [[*range(100, 600)], [*range(100)]],
@@ -109,7 +113,7 @@ def test_nothing_of_an_image_reaches_the_fit_that_it_validates():
     settings = Recipe(one_row_each, lambda layer: sgd(layer.parameters()), 1)
     outcome = cross_validate(
         settings, inputs, np.arange(60) // 4 % 2, folds,
-        batch_size=7, seed=1, device=CPU, jobs=1,
+        batch_size=7, seed=1, device=CPU,
     )  # fmt: skip
     assert outcome.state["weight"].any(dim=0).all()  # the fit on all images met each of them
     assert outcome.history["val_loss"].tolist() == [pytest.approx(log(2), rel=1e-12)] * 4
@@ -145,7 +149,7 @@ def test_each_fit_standardizes_by_its_own_training_images(features):
     inputs = np.where((folds == 1)[:, None], 3 * inputs + 5, inputs).astype(np.float32)
     settings = on_features(0.03, epochs=2)
     found = cross_validate(
-        settings, inputs, labels, folds, batch_size=32, standardize=True, seed=4, device=CPU, jobs=1
+        settings, inputs, labels, folds, batch_size=32, standardize=True, seed=4, device=CPU
     )
     for fold in range(3):
         training, held_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
@@ -185,7 +189,7 @@ def test_the_last_layer_converges_where_features_are_standardized(features):
     for standardize in (True, False):
         outcome = cross_validate(
             on_features(0.03, epochs=10), inputs, labels, folds,
-            batch_size=16, standardize=standardize, seed=1, device=CPU, jobs=1,
+            batch_size=16, standardize=standardize, seed=1, device=CPU,
         )  # fmt: skip
         # The layer that is stored takes raw inputs either way.
         beyond[standardize] = loss_of(outcome.raw_state("fc"), inputs, labels) - optimum
@@ -199,7 +203,7 @@ def test_joined_repeats_have_all_scores_and_the_first_ones_weights(features):
     first, second = parts = [
         cross_validate(
             on_features(0.03, epochs=2), inputs, labels, np.roll(folds, repeat),
-            batch_size=64, standardize=True, seed=1, repeat=repeat, device=CPU, jobs=1,
+            batch_size=64, standardize=True, seed=1, repeat=repeat, device=CPU,
         )
         for repeat in range(2)
     ]  # fmt: skip
@@ -221,7 +225,7 @@ def values(outcome, metric: str) -> list[float]:
 
 
 def test_scores_are_those_of_the_last_epoch(digits):
-    outcome = validate(recipe(), *digits, seed=1, jobs=1)
+    outcome = validate(recipe(), *digits, seed=1)
     last = outcome.history[outcome.history["epoch"] == 2]
     np.testing.assert_allclose(values(outcome, "accuracy"), last["val_accuracy"])
     np.testing.assert_allclose(values(outcome, "log_loss"), last["val_loss"], rtol=1e-6)
@@ -232,7 +236,7 @@ def test_scores_are_those_of_the_last_epoch(digits):
 
 
 def test_records_are_long_and_name_their_model(digits, tmp_path):
-    outcome = validate(recipe(epochs=1), *digits, seed=1, jobs=1)
+    outcome = validate(recipe(epochs=1), *digits, seed=1)
     outcome.save(tmp_path / "some_model")
     records = pd.read_csv(tmp_path / "some_model/scores.csv")
     assert list(records) == ["model", "repeat", "fold", "metric", "value"]

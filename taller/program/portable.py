@@ -38,6 +38,7 @@ PINNED = {
 # What would undo them, or fewer threads than `threads` asks for.
 UNSET = ("NPY_ENABLE_CPU_FEATURES", "OMP_THREAD_LIMIT")
 DECIDED_BY = ("numpy", "scipy", "torch")  # modules that read them once, when they are imported
+_late = False
 
 
 def pin() -> None:
@@ -46,6 +47,7 @@ def pin() -> None:
     Warns where it comes too late. A ``params.yaml`` that cannot be read is pinned like the
     default: whoever needs a value of it says what is wrong.
     """
+    global _late
     try:
         native = params.load().get("numerics") == "native"
     except Problem:
@@ -59,13 +61,14 @@ def pin() -> None:
         for name in UNSET:
             os.environ.pop(name, None)
         if late := [name for name in DECIDED_BY if name in sys.modules]:
+            _late = True
             warnings.warn(f"numerics: {late[0]} was imported before it was pinned", stacklevel=2)
 
 
 def is_pinned() -> bool:
     """Whether this process computes with pinned kernels."""
     pinned = PINNED.items() <= os.environ.items() and not {*UNSET} & {*os.environ}
-    return is_x86() and pinned
+    return is_x86() and pinned and not _late
 
 
 def is_x86() -> bool:

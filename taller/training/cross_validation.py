@@ -1,5 +1,6 @@
 """Train a network on every fold, and once on all images, at the same time."""
 
+import copy
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -16,16 +17,18 @@ from torch import Tensor
 from taller.program import files, seeds
 from taller.program.progress import shared_bar
 from taller.scores import metrics
-from taller.training import engine, numerics, workers
+from taller.training import cluster, engine, numerics, workers
 from taller.training.batches import Batches, Prepare, identity, tensor
-from taller.training.engine import Recipe
-from taller.training.journal import FitJournal, Journal
+from taller.training.engine import Kept, Recipe
+from taller.training.journal import FitJournal, InMemory, Journal
 from taller.training.standardizer import Standardizer
 
 # Large batches: validation keeps no activations.
 VALIDATION_BATCH = 1000
 # Inputs of fewer bytes go to the GPU once; larger ones batch by batch.
 GPU_LIMIT = 8 * 2**30
+# Inputs that prepared have fewer bytes are prepared once, rather than in every epoch of every fit.
+PREPARED_LIMIT = 2**28
 
 
 @dataclass(frozen=True)
@@ -103,19 +106,19 @@ def cross_validate(
     seed: int,
     repeat: int = 0,
     device: torch.device,
-    jobs: int | None = None,
     label: str = "folds",
     journal: Journal | None = None,
 ) -> CrossValidation:
     """Fit `recipe` once without each fold and, in the first repeat, once on all images.
 
     Each fit has one thread and a seed of its own (`seeds.of_fit`), so that neither the number
-    of cores nor the order in which fits happen to run changes a bit of the outcome.
+    of cores nor the order in which fits happen to run changes a bit of the outcome. joblib's
+    context says where and how many at once they run; without one, one after the other.
 
     Parameters
     ----------
     inputs : ndarray, shape (n, ...)
-        Images or activations; a memory map stays one in the worker processes.
+        Images or activations; a memory map stays one in processes of this machine.
     labels : ndarray of int64, shape (n,)
     folds : ndarray of int, shape (n,)
         The fold, 0 to K - 1, in which each image validates; one of -1 never does.
@@ -128,32 +131,20 @@ def cross_validate(
         own training images say of it.
     repeat : int
         From 0; of the later ones `state` is empty.
-    jobs : int, optional
-        Processes; by default one per core, and one in all on a GPU.
     label : str
         Whose folds they are, for whoever watches.
     journal : Journal, optional
-        Keeps what each fit has reached, and from it each goes on.
+        Keeps what each fit has reached, and from it each goes on. Of fits on a cluster it keeps
+        those that have ended.
     """
-    count = int(folds.max()) + 1
-    if jobs is None:
-        jobs = 1 if device.type == "cuda" else min(joblib.cpu_count(), count + 1)
     # The fit on all images is the longest: it starts first.
-    held_out = [*([None] if repeat == 0 else []), *range(count)]
-    with ExitStack() as stack:
-        if jobs > 1:
-            workers.sweep()
-            stack.enter_context(workers.room())
-            shared = (workers.shared(one) for one in (inputs, labels, folds))
-            inputs, labels, folds = map(stack.enter_context, shared)
-        tick = stack.enter_context(shared_bar(recipe.epochs * len(held_out), label, "epoch"))
-        task = _Task(
-            recipe, inputs, labels, folds, batch_size, prepare, standardize, seed, repeat, device,
-            tick, label, journal,
-        )  # fmt: skip
-        fits = joblib.Parallel(n_jobs=jobs)(
-            joblib.delayed(_fit)(task, fold, os.getpid()) for fold in held_out
-        )
+    held_out = [*([None] if repeat == 0 else []), *range(int(folds.max()) + 1)]
+    inputs, prepare = _prepared(inputs, prepare)
+    task = _Task(recipe, batch_size, prepare, standardize, seed, repeat, device)
+    kept = {fold: _kept(journal, label, task, fold) for fold in held_out}
+    run = _here if (client := cluster.active()) is None else partial(_on_cluster, client)
+    with shared_bar(recipe.epochs * len(held_out), label, "epoch") as tick:
+        fits = run(task, kept, tick, (inputs, labels, folds))
     return CrossValidation(
         history=pd.DataFrame([row for fit in fits for row in fit.history]),
         scores=pd.DataFrame([row for fit in fits for row in fit.scores]),
@@ -165,21 +156,15 @@ def cross_validate(
 
 @dataclass(frozen=True)
 class _Task:
-    """What all fits share."""
+    """What all fits share, beside the images."""
 
     recipe: Recipe
-    inputs: np.ndarray
-    labels: np.ndarray
-    folds: np.ndarray
     batch_size: int
     prepare: Prepare
     standardize: bool
     seed: int
     repeat: int
     device: torch.device
-    tick: Callable[[str], None]
-    label: str
-    journal: Journal | None
 
 
 @dataclass(frozen=True)
@@ -193,12 +178,83 @@ class _FoldFit:
     standardizer: Standardizer | None = None
 
 
-def _fit(task: _Task, fold: int | None, parent: int) -> _FoldFit:
+def _prepared(inputs: np.ndarray, prepare: Prepare) -> tuple[np.ndarray, Prepare]:
+    """The same inputs, prepared where that is small; each by itself, so no batch is an input."""
+    size = prepare(tensor(inputs[:1])).nbytes * len(inputs)
+    if prepare is identity or size > PREPARED_LIMIT:
+        return inputs, prepare
+    return prepare(tensor(inputs)).numpy(), identity
+
+
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, labels, folds
+Tick = Callable[[str], None]
+
+
+def _here(
+    task: _Task, kept: dict[int | None, FitJournal | None], tick: Tick, arrays: Arrays
+) -> list[_FoldFit]:
+    """The fits in processes of this machine, which read and write its files."""
+    jobs = min(joblib.effective_n_jobs(None), len(kept))
+    with ExitStack() as stack:
+        if jobs > 1:
+            workers.sweep()
+            stack.enter_context(workers.room())
+            arrays = [stack.enter_context(workers.shared(one)) for one in arrays]
+        return joblib.Parallel(n_jobs=jobs)(
+            joblib.delayed(_fit_here)(os.getpid(), task, tick, fold, one, *arrays)
+            for fold, one in kept.items()
+        )
+
+
+def _fit_here(parent: int, *arguments: object) -> _FoldFit:
     workers.leave_with(parent)
+    return _fit(*arguments)
+
+
+def _on_cluster(
+    client: "cluster.Client",
+    task: _Task,
+    kept: dict[int | None, FitJournal | None],
+    tick: Tick,
+    arrays: Arrays,
+) -> list[_FoldFit]:
+    """The fits in processes of any machine: the journal is here, and so are their files."""
+    reached = {fold: None if one is None else InMemory(one.load()) for fold, one in kept.items()}
+    ended = {fold for fold, one in reached.items() if one and one.epochs() == task.recipe.epochs}
+    fits = {fold: _fit(task, tick, fold, reached.pop(fold), *arrays) for fold in ended}
+    with cluster.relayed(client, tick) as told:
+        call = partial(_fit_there, task, told, reached)
+        for fold, fit, one in cluster.run(client, call, reached, arrays):
+            if one is not None:
+                kept[fold].save(one.reached)
+            fits[fold] = fit
+    return [fits[fold] for fold in kept]
+
+
+def _fit_there(
+    task: _Task,
+    tick: Tick,
+    reached: dict[int | None, InMemory | None],
+    fold: int | None,
+    *arrays: np.ndarray,
+) -> tuple[int | None, _FoldFit, InMemory | None]:
+    kept = copy.copy(reached[fold])  # a fit that is run again begins where the first one did
+    return fold, _fit(task, tick, fold, kept, *arrays), kept
+
+
+def _fit(
+    task: _Task,
+    tick: Tick,
+    fold: int | None,
+    kept: Kept | None,
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    folds: np.ndarray,
+) -> _FoldFit:
     everything = fold is None
-    held_out = np.zeros(len(task.folds), bool) if everything else task.folds == fold
+    held_out = np.zeros(len(folds), bool) if everything else folds == fold
     train_rows, val_rows = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    images = tensor(task.inputs)
+    images = tensor(inputs)
     if task.device.type == "cuda" and images.nbytes < GPU_LIMIT:
         images = images.to(task.device)
     standardizer = None
@@ -206,7 +262,7 @@ def _fit(task: _Task, fold: int | None, parent: int) -> _FoldFit:
         with numerics.threads(1):
             standardizer = Standardizer.of(images[train_rows].to(task.device))
     batches = partial(
-        Batches, images, tensor(task.labels), device=task.device,
+        Batches, images, tensor(labels), device=task.device,
         prepare=standardizer or task.prepare,
     )  # fmt: skip
     with numerics.threads(1):
@@ -218,15 +274,15 @@ def _fit(task: _Task, fold: int | None, parent: int) -> _FoldFit:
             validation=None
             if everything
             else batches(torch.from_numpy(val_rows), VALIDATION_BATCH),
-            on_epoch=lambda row: task.tick(_told(fold, row, task.recipe.epochs)),
-            kept=_kept(task, fold),
+            on_epoch=lambda row: tick(_told(fold, row, task.recipe.epochs)),
+            kept=kept,
         )
     trained = sum(p.numel() for p in fit.model.parameters() if p.requires_grad)
     if everything:
         state = {name: tensor.cpu().contiguous() for name, tensor in fit.model.state_dict().items()}
         return _FoldFit(trained, state=state, standardizer=standardizer)
     place = {"repeat": task.repeat + 1, "fold": fold + 1}
-    scores = _scores(fit.logits, task.labels[val_rows]) | {
+    scores = _scores(fit.logits, labels[val_rows]) | {
         "train_images": len(train_rows),
         "val_images": len(val_rows),
     }
@@ -237,12 +293,11 @@ def _fit(task: _Task, fold: int | None, parent: int) -> _FoldFit:
     )
 
 
-def _kept(task: _Task, fold: int | None) -> FitJournal | None:
-    if task.journal is None:
+def _kept(journal: Journal | None, label: str, task: _Task, fold: int | None) -> FitJournal | None:
+    if journal is None:
         return None
     name = f"repeat {task.repeat + 1}, {_which(fold)}".replace(", ", ".").replace(" ", "-")
-    label = f"{task.label}: {_which(fold)}"
-    return task.journal.of_fit(name, label, task.recipe.epochs)
+    return journal.of_fit(name, f"{label}: {_which(fold)}", task.recipe.epochs)
 
 
 def _which(fold: int | None) -> str:

@@ -103,6 +103,31 @@ class FitJournal:
         return digest.digest()
 
 
+@dataclass
+class InMemory:
+    """What one fit has reached, where there is no folder to keep it in: for `engine.fit`.
+
+    Attributes
+    ----------
+    reached : dict or None
+        What was saved last.
+    """
+
+    reached: dict | None
+
+    def load(self) -> dict | None:
+        """What was saved last."""
+        return self.reached
+
+    def save(self, reached: dict) -> None:
+        """Keep what has been reached, in place of what was before."""
+        self.reached = reached
+
+    def epochs(self) -> int:
+        """How many the fit has behind it."""
+        return 0 if self.reached is None else len(self.reached["history"])
+
+
 @dataclass(frozen=True)
 class Journal:
     """What the fits of one stage have reached, with the params, data and code of now.

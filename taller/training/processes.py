@@ -10,7 +10,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import (
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+    redirect_stderr,
+    redirect_stdout,
+)
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +27,7 @@ from torch import distributed, nn
 from taller.program import cli
 from taller.program.alone import alone
 from taller.program.errors import Problem
-from taller.training import activations, cross_validation, numerics
+from taller.training import activations, cluster, cross_validation, numerics
 from taller.training.batches import Prepare, identity, split
 from taller.training.cross_validation import CrossValidation
 from taller.training.engine import Kept, Recipe
@@ -155,6 +161,11 @@ def check(key: str, folds: np.ndarray, batch_size: int) -> None:
         )
 
 
+def fits_at_once(device: torch.device) -> AbstractContextManager[None]:
+    """`cluster.fits_at_once`; of several processes each is in every fit, one after the other."""
+    return cluster.fits_at_once(device) if count() == 1 else nullcontext()
+
+
 def cached(
     frozen: nn.Sequential,
     images: np.ndarray,
@@ -185,7 +196,7 @@ def cross_validate(
 ) -> CrossValidation:
     """`cross_validation.cross_validate`: one fit after the other, by all processes together."""
     if count() > 1:
-        recipe, prepare, others["jobs"] = shared(recipe, prepare), identity, 1
+        recipe, prepare = shared(recipe, prepare), identity
         journal = _FirstsJournal(journal)
     return cross_validation.cross_validate(
         recipe, inputs, labels, folds,
