@@ -23,8 +23,8 @@ from taller.training.engine import Kept, Recipe
 from taller.training.journal import FitJournal, InMemory, Journal
 from taller.training.standardizer import Standardizer
 
-# Large batches: validation keeps no activations.
-VALIDATION_BATCH = 1000
+# Large batches: validation keeps no activations. Of large inputs fewer: each process has a batch.
+VALIDATION_BATCH, VALIDATION_BYTES = 1000, 32 * 2**20
 # Inputs of fewer bytes go to the GPU once; larger ones batch by batch.
 GPU_LIMIT = 8 * 2**30
 # Inputs that prepared have fewer bytes are prepared once, rather than in every epoch of every fit.
@@ -273,7 +273,7 @@ def _fit(
             device=task.device,
             validation=None
             if everything
-            else batches(torch.from_numpy(val_rows), VALIDATION_BATCH),
+            else batches(torch.from_numpy(val_rows), _validation_batch(images)),
             on_epoch=lambda row: tick(_told(fold, row, task.recipe.epochs)),
             kept=kept,
         )
@@ -291,6 +291,10 @@ def _fit(
         history=[place | row for row in fit.history],
         scores=[place | {"metric": name, "value": value} for name, value in scores.items()],
     )
+
+
+def _validation_batch(inputs: Tensor) -> int:
+    return max(2, min(VALIDATION_BATCH, VALIDATION_BYTES // max(1, inputs[0].nbytes)))
 
 
 def _kept(journal: Journal | None, label: str, task: _Task, fold: int | None) -> FitJournal | None:
