@@ -8,7 +8,7 @@ from benchmarks.work import DROPOUT, HIDDEN, RATE, SEED, VALIDATION_BATCH, Work
 
 def prepare(work: Work, only: int) -> Callable[[], Sequence[float]]:
     """Of all folds train without the first `only`: each takes as long."""
-    os.environ["KERAS_BACKEND"] = "jax"  # the fastest of its backends here; read at the import
+    os.environ["KERAS_BACKEND"] = "jax"  # read at the import
     import keras
 
     def train() -> Sequence[float]:
