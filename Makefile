@@ -58,7 +58,7 @@ verify: setup
 
 # What others need is installed for this alone.
 bench: .venv/.ready-bench
-	.venv/bin/dvc --wait-for-lock repro download pretrain
+	.venv/bin/dvc --wait-for-lock repro # the data, the pretrained network, and what `whole` finds done
 	@.venv/bin/python -m benchmarks $(PARTS)
 
 .venv/.ready-bench: .venv/.ready

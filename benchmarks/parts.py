@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from benchmarks.protocol import Case
 from benchmarks.work import Work
 
-SIMPLE_NN = Work(images=40_000, epochs=2)
+SIMPLE_NN = Work(images=30_000, epochs=2)
 LAST_LAYER = Work(images=2000, epochs=10)
 LAST_LAYER_MANY = Work(images=20_000, epochs=10)
 ONE_FOLD = "measured on 1 of 5 folds"
@@ -52,8 +52,8 @@ def simple_nn(rounds: int) -> list[Case]:
         row("workshop's loop", "workshop", work, note=ONE_FOLD, only=1),
         row("workshop's loop, 2 workers", "workshop", work, note=ONE_FOLD, only=1, workers=2),
         row("scikit-learn", "sklearn_mlp", work, note="no dropout"),
-        row("Lightning", "lightning_loop", work),
-        row("Keras on JAX", "keras_fit", work),
+        row("Lightning", "lightning_loop", work, note=ONE_FOLD, only=1),
+        row("Keras on JAX", "keras_fit", work, note=ONE_FOLD, only=1),
         row("skorch", "skorch_net", work),
         row("JAX, vmap over folds", "jax_vmap", work),
     ]

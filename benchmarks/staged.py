@@ -29,7 +29,7 @@ LOADING = {
 WRITING = {
     "taller.data.dataset": ["save"],
     "taller.models.store": ["save"],
-    "taller.program.files": ["whole", "write_json", "write_text"],
+    "taller.program.files": ["room"],  # what is put into a file; the file is made in memory
 }
 spent = {"importing": 0.0, "loading": 0.0, "writing": 0.0}
 inside: list[str] = []
@@ -53,7 +53,6 @@ def watch(modules: dict[str, list[str]], step: str) -> None:
     for module, names in modules.items():
         for name in names if module in sys.modules else ():
             found = getattr(sys.modules[module], name)
-            # A context manager: what is in its block is written into memory, and counts.
             manager = hasattr(found, "__wrapped__")
             setattr(sys.modules[module], name, (_block if manager else _call)(found, step))
 

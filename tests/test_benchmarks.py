@@ -13,7 +13,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import benchmarks.__main__ as program
-from benchmarks import base, drawing, limit, parts, protocol, results, table
+from benchmarks import base, drawing, limit, parts, protocol, results, staged, table
 from benchmarks.parts import Part
 from benchmarks.protocol import Case
 from benchmarks.rows import last_layer_workshop, workshop
@@ -21,6 +21,7 @@ from benchmarks.work import Work
 from taller.models import resnet18, simple_nn
 from taller.models.scaling import Scaling
 from taller.models.store import Classifier
+from taller.program import files
 from taller.training import cost
 
 DIGIT = (1, 28, 28)
@@ -124,6 +125,17 @@ def test_both_ways_of_a_product_give_the_product():
     left, right = torch.rand(5, 7), torch.rand(7, 3)
     for way in limit.product(left, right):
         torch.testing.assert_close(way(), left @ right)
+
+
+def test_a_stages_seconds_are_counted_once(tmp_path, monkeypatch):
+    """Writing within loading is loading; a clock changes nothing that is read or written."""
+    monkeypatch.setattr(staged, "spent", {"loading": 0.0, "writing": 0.0})
+    monkeypatch.setattr(files, "room", staged._block(files.room, "writing"))
+    with staged.measured("loading"):
+        files.write_text(tmp_path / "a", "text")
+    assert staged.spent["loading"] > 0 and staged.spent["writing"] == 0
+    files.write_text(tmp_path / "b", "text")
+    assert staged.spent["writing"] > 0 and (tmp_path / "b").read_text() == "text"
 
 
 def test_slope_of_a_power_law():

@@ -31,7 +31,7 @@ def prepare(work: Work) -> Callable[[], Sequence[float]]:
         with torch.inference_mode():
             parts = torch.from_numpy(work.data.images).split(BATCH)
             features = np.concatenate([network(scale(part)).numpy() for part in parts])
-        # Features of one scale, without which L-BFGS takes several times as long.
+        # Features of one scale, with which L-BFGS converges.
         scores = cross_validate(
             make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
             features, work.data.labels, cv=PredefinedSplit(work.assigned), n_jobs=2,

@@ -1,6 +1,6 @@
 """The workshop's loop: the frozen ResNet-18, torchvision's, runs in every epoch.
 
-Its batch normalisation keeps its statistics, as in the other rows, which is also faster.
+Its batch normalisation keeps its statistics, as in the other rows.
 """
 
 from collections.abc import Callable, Sequence

@@ -14,8 +14,8 @@ from benchmarks.work import HIDDEN, RATE, SEED, Work
 
 
 def prepare(work: Work) -> Callable[[], Sequence[float]]:
-    # Never satisfied, so that it trains for as many epochs as the others; single precision, which
-    # it keeps, is twice as fast as double.
+    # Never satisfied, so that it trains for as many epochs as the others; in single precision, as
+    # the images are.
     model = MLPClassifier(
         HIDDEN, alpha=0, batch_size=work.batch, learning_rate_init=RATE, max_iter=work.epochs,
         tol=0, n_iter_no_change=work.epochs + 1, random_state=SEED,
