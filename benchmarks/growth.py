@@ -6,6 +6,7 @@ Worker processes have started before, so that no constant flattens the slope.
 import time
 from collections.abc import Iterator
 
+from benchmarks import own_pictures
 from benchmarks.rows import ours
 from benchmarks.work import Work
 
@@ -24,13 +25,13 @@ def grown(work: dict, axes: dict[str, list[int]]) -> Iterator[dict]:
     """
     for axis, values in axes.items():
         for value in values:
-            options = {"jobs": value} if axis == "jobs" else {}
-            one = Work(**work if options else work | {axis: value})
+            jobs = value if axis == "jobs" else None
+            one = Work(**work if jobs else work | {axis: value})
             one.data, one.assigned  # noqa: B018 (read and cut outside of what is timed)
-            if options or value == values[0]:
-                ours.validated(Work(images=1000, epochs=1), **options)
+            if jobs or value == values[0]:
+                ours.validated(Work(images=1000, epochs=1), ours.at_once(jobs))
             start = time.perf_counter()
-            ours.validated(one, **options)
+            ours.validated(one, ours.at_once(jobs))
             seconds = time.perf_counter() - start
             yield {
                 "row": axis, "x": value, "images": one.images * one.folds * one.epochs,
@@ -39,13 +40,10 @@ def grown(work: dict, axes: dict[str, list[int]]) -> Iterator[dict]:
 
 
 def pictures(counts: list[int]) -> Iterator[dict]:
-    """Read so many own pictures, as `benchmarks.own_pictures` measures it."""
-    from benchmarks import own_pictures
-
-    for count in counts:
-        found = own_pictures.measure(count)
-        own, peak = (found[key] / 1e6 for key in ("peak_anonymous", "peak"))
+    """Read so many own pictures, and train on them, as `benchmarks.own_pictures` measures it."""
+    for found in own_pictures.measure(counts, own_pictures.STAGES[:2]):
         yield {
-            "x": count, "images": count, "seconds": found["seconds"],
-            "note": f"{own:.0f} MB of its own, {peak:.0f} MB in all",
+            "row": found.stage, "x": found.pictures, "images": found.pictures,
+            "seconds": found.seconds,
+            "note": f"needs {found.needed:.0f} MB; {found.resident:.0f} MB with mapped files",
         }  # fmt: skip

@@ -1,8 +1,9 @@
 """What the machine can: the products and convolutions of our networks alone, against our steps.
 
 In one thread, our training and the bare operations in turn. Of a linear layer these are products of
-matrices (forward, the weights' gradient and, but for the first layer, the inputs'), by the faster
-of PyTorch's two ways; of a convolution what PyTorch calls for it, on channels that lie together.
+matrices (forward, the weights' gradient and, but for the first layer, the inputs'), by the fastest
+of MKL, oneDNN and NumPy's OpenBLAS; of a convolution what PyTorch calls for it, on channels that
+lie together.
 """
 
 import time
@@ -11,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +22,7 @@ from benchmarks.rows import ours
 from benchmarks.work import DROPOUT, HIDDEN, SEED, Work
 from taller.data import glyphs
 from taller.models import resnet18, simple_nn
+from taller.program import portable
 from taller.training import activations, cost, engine, letters, numerics
 from taller.training.engine import Recipe
 
@@ -40,7 +43,7 @@ def simple_net(work: dict, rounds: int) -> Iterator[dict]:
     steps, answers = work.trained / work.batch, validated / work.batch
     work.splits  # noqa: B018 (cut outside of what is timed)
     yield from shares(
-        lambda: ours.validated(work, repeat=1, jobs=1),
+        lambda: ours.validated(work, ours.at_once(1), repeat=1),
         lambda: steps * seconds(step) + answers * seconds(answer),
         images=work.trained, flops=flops, rounds=rounds,
     )  # fmt: skip
@@ -142,10 +145,12 @@ def alone(
 
 
 def product(left: Tensor, right: Tensor) -> list[Operation]:
-    """MKL's and oneDNN's."""
+    """MKL's, oneDNN's, and OpenBLAS's where it is told to take one thread."""
     left, right = left.contiguous(), right.contiguous()
     out, turned = torch.empty(len(left), right.shape[1]), right.t().contiguous()
+    arrays = left.numpy(), right.numpy(), out.numpy()
     return [
+        *([partial(np.matmul, *arrays[:2], out=arrays[2])] if portable.is_pinned() else []),
         partial(torch.mm, left, right, out=out),
         partial(torch.ops.mkldnn._linear_pointwise.default, left, turned, None, "none", [], ""),
     ]

@@ -118,7 +118,7 @@ def growth(rounds: int) -> list[Case]:
 
 
 def pictures(rounds: int) -> list[Case]:
-    counts = {"counts": [1000, 5000, 20_000]}
+    counts = {"counts": [1000, 2000, 5000, 20_000]}
     return [Case("own pictures", "benchmarks.growth:pictures", counts, "portable", rounds=False)]
 
 

@@ -14,7 +14,7 @@ from benchmarks.rows.ours import accuracies
 from benchmarks.work import RATE, SEED, Work
 from stages import finetune
 from taller.models import backbones, surgery
-from taller.training import activations, numerics
+from taller.training import activations, cluster, numerics
 from taller.training.cross_validation import cross_validate
 
 CPU = torch.device("cpu")
@@ -38,6 +38,7 @@ def prepare(work: Work) -> Callable[[], Sequence[float]]:
         with (
             tempfile.TemporaryDirectory() as folder,
             numerics.threads(THREADS),
+            cluster.fits_at_once(CPU),
             activations.cached(
                 frozen, data.images, scaling(base), device=CPU, folder=Path(folder),
                 limit=finetune.MEMORY_LIMIT,
