@@ -41,10 +41,10 @@ repro: setup
 	.venv/bin/dvc --wait-for-lock repro # another one may look at the folder for a moment
 	@echo "the answer, in Spanish: resultados/informe.md"
 
-# What takes longest starts first: pytest would drop a file that a folder behind it has, too.
 PYTEST := .venv/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
-LONGEST := $(foreach name,pipeline experiments own_pictures,tests/test_$(name).py)
-SLOWEST := $(foreach name,bits kills sharing honest_stages,verification/test_$(name).py)
+# What takes longest starts first: pytest would drop a file that a folder behind it has, too.
+LONGEST := $(foreach name,any_dataset finetune large journal cli,tests/test_$(name).py)
+SLOWEST := $(foreach name,bits kills experiments pipeline sharing honest_stages own_pictures,verification/test_$(name).py)
 
 test: setup
 	$(PYTEST) $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/test_*.py))

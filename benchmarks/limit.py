@@ -21,7 +21,7 @@ from benchmarks.pretraining import RECIPE
 from benchmarks.rows import ours
 from benchmarks.work import DROPOUT, HIDDEN, SEED, Work
 from taller.data import glyphs
-from taller.models import resnet18, simple_nn
+from taller.models import layers, resnet18, simple_nn
 from taller.program import portable
 from taller.training import activations, cost, engine, letters, numerics
 from taller.training.engine import Recipe
@@ -117,16 +117,17 @@ def alone(
         first = not found
         given, gradient = inputs[0].detach().clone(), torch.rand_like(output)
         weight = layer.weight.detach()
-        if isinstance(layer, nn.Conv2d) and output.shape[2:] != (1, 1):
-            found.extend(convolution(given, weight, gradient, layer, train, first))
-            return
-        if isinstance(layer, nn.Conv2d):  # of one pixel: a product, of the taps that see the map
-            (kernel, _), (padding, _) = layer.kernel_size, layer.padding
-            sides = [min(side, kernel - padding) for side in given.shape[2:]]
-            taps = [slice(padding, padding + side) for side in sides]
-            weight = weight[:, :, *taps].flatten(1)
-            given = given[:, :, : sides[0], : sides[1]].flatten(1)
-            gradient = gradient.flatten(1)
+        if isinstance(layer, nn.Conv2d):
+            geometry = layer.kernel_size[0], layer.padding[0], layer.stride[0]
+            rows, columns = (layers.seen(side, *geometry) for side in given.shape[2:])
+            if not rows or not columns:
+                found.extend(convolution(given, weight, gradient, layer, train, first))
+                return
+            # Each output sees all pixels: a product, of the taps through which it does.
+            weight = layers.Taps.apply(weight.permute(0, 2, 3, 1), rows, columns)
+            height, width = (part[0].stop - part[0].start for part in (rows, columns))
+            given = given[:, :, :height, :width].permute(0, 2, 3, 1).flatten(1)
+            gradient = gradient.permute(0, 2, 3, 1).flatten(1)
         found.append(product(given, weight.t()))
         if train:
             found.append(product(gradient.t(), given))
@@ -134,8 +135,8 @@ def alone(
                 found.append(product(gradient, weight))
 
     network = network.to(memory_format=torch.channels_last).train(train)
-    layers = [one for one in network.modules() if isinstance(one, (nn.Conv2d, nn.Linear))]
-    hooks = [layer.register_forward_hook(hook) for layer in layers]
+    found_in = [one for one in network.modules() if isinstance(one, (nn.Conv2d, nn.Linear))]
+    hooks = [layer.register_forward_hook(hook) for layer in found_in]
     images = torch.rand(batch, *shape).to(memory_format=torch.channels_last)
     with torch.no_grad():
         network(images)
@@ -150,9 +151,9 @@ def product(left: Tensor, right: Tensor) -> list[Operation]:
     out, turned = torch.empty(len(left), right.shape[1]), right.t().contiguous()
     arrays = left.numpy(), right.numpy(), out.numpy()
     return [
-        *([partial(np.matmul, *arrays[:2], out=arrays[2])] if portable.is_pinned() else []),
         partial(torch.mm, left, right, out=out),
         partial(torch.ops.mkldnn._linear_pointwise.default, left, turned, None, "none", [], ""),
+        *([partial(np.matmul, *arrays[:2], out=arrays[2])] if portable.is_pinned() else []),
     ]
 
 

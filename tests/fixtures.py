@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[1]
 # Tests run side by side: threads that wait for each other leave the cores to the others. It is
 # read when torch is first imported, here and in every process that a test starts.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-os.environ.pop("TALLER_SCHEDULER", None)  # the user's; tests/test_cluster.py has its own
+os.environ.pop("TALLER_SCHEDULER", None)  # the user's; verification/test_cluster.py has its own
 
 
 @pytest.fixture(scope="session")

@@ -37,11 +37,11 @@ class Conv2d(nn.Conv2d):
             pixels = inputs.permute(0, 2, 3, 1)
             outputs = linear(pixels.flatten(0, 2), self.weight.flatten(1), self.bias)
             return outputs.unflatten(0, pixels.shape[:3]).permute(0, 3, 1, 2)
-        rows, columns = (_seen(side, kernel, padding, stride) for side in inputs.shape[2:])
+        rows, columns = (seen(side, kernel, padding, stride) for side in inputs.shape[2:])
         if not rows or not columns:
             return super().forward(inputs)
         # Everything in the order in which it lies in memory, or gradients would be copied anew.
-        taps = _Taps.apply(self.weight.permute(0, 2, 3, 1), rows, columns)
+        taps = Taps.apply(self.weight.permute(0, 2, 3, 1), rows, columns)
         height, width = (part[0].stop - part[0].start for part in (rows, columns))
         pixels = inputs[:, :, :height, :width].permute(0, 2, 3, 1).flatten(1)
         bias = None if self.bias is None else self.bias.repeat(len(rows) * len(columns))
@@ -49,20 +49,20 @@ class Conv2d(nn.Conv2d):
         return outputs.unflatten(1, (len(rows), len(columns), -1)).permute(0, 3, 1, 2)
 
 
-def _seen(side: int, kernel: int, padding: int, stride: int) -> list[slice]:
+def seen(side: int, kernel: int, padding: int, stride: int) -> list[slice]:
     """For each output along a side, the taps through which it sees all pixels, if all do so.
 
     Pixels behind the last one that any output sees do not count.
     """
     outputs = (side + 2 * padding - kernel) // stride + 1
-    seen = min(side, (outputs - 1) * stride - padding + kernel)
+    pixels = min(side, (outputs - 1) * stride - padding + kernel)
     starts = [padding - place * stride for place in range(outputs)]
-    if min(starts) < 0 or max(starts) + seen > kernel:
+    if min(starts) < 0 or max(starts) + pixels > kernel:
         return []
-    return [slice(start, start + seen) for start in starts]
+    return [slice(start, start + pixels) for start in starts]
 
 
-class _Taps(torch.autograd.Function):
+class Taps(torch.autograd.Function):
     """The linear layer that a convolution is: kernels (o, k, k, i) to rows (outputs o, h w i)."""
 
     @staticmethod

@@ -139,7 +139,6 @@ def cross_validate(
     """
     # The fit on all images is the longest: it starts first.
     held_out = [*([None] if repeat == 0 else []), *range(int(folds.max()) + 1)]
-    inputs, prepare = _prepared(inputs, prepare)
     task = _Task(recipe, batch_size, prepare, standardize, seed, repeat, device)
     kept = {fold: _kept(journal, label, task, fold) for fold in held_out}
     run = _here if (client := cluster.active()) is None else partial(_on_cluster, client)
@@ -194,6 +193,8 @@ def _here(
     task: _Task, kept: dict[int | None, FitJournal | None], tick: Tick, arrays: Arrays
 ) -> list[_FoldFit]:
     """The fits in processes of this machine, which read and write its files."""
+    inputs, prepare = _prepared(arrays[0], task.prepare)
+    arrays, task = (inputs, *arrays[1:]), replace(task, prepare=prepare)
     jobs = min(joblib.effective_n_jobs(None), len(kept))
     with ExitStack() as stack:
         if jobs > 1:

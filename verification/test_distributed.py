@@ -38,7 +38,7 @@ def torchrun(folder, **environment):
     """Run the program in two processes; gives its exit status and what it printed."""
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     done = subprocess.run(
-        [*command, ROOT / "tests/in_processes.py"], cwd=folder, timeout=SECONDS,
+        [*command, ROOT / "verification/in_processes.py"], cwd=folder, timeout=SECONDS,
         env=os.environ | environment | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
     )  # fmt: skip
