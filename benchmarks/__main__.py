@@ -21,7 +21,7 @@ def main() -> None:
             raise Problem(
                 f"{FILES}: expected MNIST, found nothing; get it with: dvc repro download"
             )
-        failed = [row for part in arguments.parts for row in run(part, arguments.rounds)]
+        failed = [row for part in arguments.parts or DEFAULT for row in run(part, arguments.rounds)]
         drawing.draw(results.read())
         print(
             f"benchmarks: {results.FILE} and {drawing.FILE}; as a table: python -m benchmarks.table"
@@ -39,7 +39,7 @@ def options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument(
-        "parts", metavar="PART", nargs="*", choices=[*PARTS, []], default=DEFAULT,
+        "parts", metavar="PART", nargs="*", choices=[*PARTS, []],
         help=f"default: {' '.join(DEFAULT)}",
     )  # fmt: skip
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""What verification/test_distributed.py runs in two processes, in a folder that is ready for the stage.
+"""What test_distributed.py runs in two processes, in a folder that is ready for the stage.
 
 Each process keeps what the network's first layer sees in training. With KILL=n in the environment
 the second one is killed when that is its n-th batch.
