@@ -2,9 +2,9 @@
 
 import copy
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,19 +14,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from taller.program import files, seeds
+from taller.program import files
 from taller.program.progress import shared_bar
-from taller.scores import metrics
-from taller.training import cluster, engine, numerics, workers
-from taller.training.batches import Batches, Prepare, identity, tensor
-from taller.training.engine import Kept, Recipe
+from taller.training import cluster, workers
+from taller.training.batches import Prepare, identity, tensor
+from taller.training.engine import Recipe
+from taller.training.fold_fit import FoldFit, Task, Tick, fit_fold, fit_here, which
 from taller.training.journal import FitJournal, InMemory, Journal
 from taller.training.standardizer import Standardizer
 
-# Large batches: validation keeps no activations. Of large inputs fewer: each process has a batch.
-VALIDATION_BATCH, VALIDATION_BYTES = 1000, 32 * 2**20
-# Inputs of fewer bytes go to the GPU once; larger ones batch by batch.
-GPU_LIMIT = 8 * 2**30
 # Inputs that prepared have fewer bytes are prepared once, rather than in every epoch of every fit.
 PREPARED_LIMIT = 2**28
 
@@ -139,7 +135,7 @@ def cross_validate(
     """
     # The fit on all images is the longest: it starts first.
     held_out = [*([None] if repeat == 0 else []), *range(int(folds.max()) + 1)]
-    task = _Task(recipe, batch_size, prepare, standardize, seed, repeat, device)
+    task = Task(recipe, batch_size, prepare, standardize, seed, repeat, device)
     kept = {fold: _kept(journal, label, task, fold) for fold in held_out}
     run = _here if (client := cluster.active()) is None else partial(_on_cluster, client)
     with shared_bar(recipe.epochs * len(held_out), label, "epoch") as tick:
@@ -153,30 +149,6 @@ def cross_validate(
     )
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What all fits share, beside the images."""
-
-    recipe: Recipe
-    batch_size: int
-    prepare: Prepare
-    standardize: bool
-    seed: int
-    repeat: int
-    device: torch.device
-
-
-@dataclass(frozen=True)
-class _FoldFit:
-    """What one fit sends back: on a fold, history and scores; on all images, the weights."""
-
-    trained_parameters: int
-    history: list[dict] = field(default_factory=list)
-    scores: list[dict] = field(default_factory=list)
-    state: dict[str, Tensor] = field(default_factory=dict)
-    standardizer: Standardizer | None = None
-
-
 def _prepared(inputs: np.ndarray, prepare: Prepare) -> tuple[np.ndarray, Prepare]:
     """The same inputs, prepared where that is small; each by itself, so no batch is an input."""
     size = prepare(tensor(inputs[:1])).nbytes * len(inputs)
@@ -186,12 +158,11 @@ def _prepared(inputs: np.ndarray, prepare: Prepare) -> tuple[np.ndarray, Prepare
 
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, labels, folds
-Tick = Callable[[str], None]
 
 
 def _here(
-    task: _Task, kept: dict[int | None, FitJournal | None], tick: Tick, arrays: Arrays
-) -> list[_FoldFit]:
+    task: Task, kept: dict[int | None, FitJournal | None], tick: Tick, arrays: Arrays
+) -> list[FoldFit]:
     """The fits in processes of this machine, which read and write its files."""
     inputs, prepare = _prepared(arrays[0], task.prepare)
     arrays, task = (inputs, *arrays[1:]), replace(task, prepare=prepare)
@@ -202,27 +173,22 @@ def _here(
             stack.enter_context(workers.room())
             arrays = [stack.enter_context(workers.shared(one)) for one in arrays]
         return joblib.Parallel(n_jobs=jobs)(
-            joblib.delayed(_fit_here)(os.getpid(), task, tick, fold, one, *arrays)
+            joblib.delayed(fit_here)(os.getpid(), task, tick, fold, one, *arrays)
             for fold, one in kept.items()
         )
 
 
-def _fit_here(parent: int, *arguments: object) -> _FoldFit:
-    workers.leave_with(parent)
-    return _fit(*arguments)
-
-
 def _on_cluster(
     client: "cluster.Client",
-    task: _Task,
+    task: Task,
     kept: dict[int | None, FitJournal | None],
     tick: Tick,
     arrays: Arrays,
-) -> list[_FoldFit]:
+) -> list[FoldFit]:
     """The fits in processes of any machine: the journal is here, and so are their files."""
     reached = {fold: None if one is None else InMemory(one.load()) for fold, one in kept.items()}
     ended = {fold for fold, one in reached.items() if one and one.epochs() == task.recipe.epochs}
-    fits = {fold: _fit(task, tick, fold, reached.pop(fold), *arrays) for fold in ended}
+    fits = {fold: fit_fold(task, tick, fold, reached.pop(fold), *arrays) for fold in ended}
     with cluster.relayed(client, tick) as told:
         call = partial(_fit_there, task, told, reached)
         for fold, fit, one in cluster.run(client, call, reached, arrays):
@@ -233,92 +199,18 @@ def _on_cluster(
 
 
 def _fit_there(
-    task: _Task,
+    task: Task,
     tick: Tick,
     reached: dict[int | None, InMemory | None],
     fold: int | None,
     *arrays: np.ndarray,
-) -> tuple[int | None, _FoldFit, InMemory | None]:
+) -> tuple[int | None, FoldFit, InMemory | None]:
     kept = copy.copy(reached[fold])  # a fit that is run again begins where the first one did
-    return fold, _fit(task, tick, fold, kept, *arrays), kept
+    return fold, fit_fold(task, tick, fold, kept, *arrays), kept
 
 
-def _fit(
-    task: _Task,
-    tick: Tick,
-    fold: int | None,
-    kept: Kept | None,
-    inputs: np.ndarray,
-    labels: np.ndarray,
-    folds: np.ndarray,
-) -> _FoldFit:
-    everything = fold is None
-    held_out = np.zeros(len(folds), bool) if everything else folds == fold
-    train_rows, val_rows = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    images = tensor(inputs)
-    if task.device.type == "cuda" and images.nbytes < GPU_LIMIT:
-        images = images.to(task.device)
-    standardizer = None
-    if task.standardize:
-        with numerics.threads(1):
-            standardizer = Standardizer.of(images[train_rows].to(task.device))
-    batches = partial(
-        Batches, images, tensor(labels), device=task.device,
-        prepare=standardizer or task.prepare,
-    )  # fmt: skip
-    with numerics.threads(1):
-        fit = engine.fit(
-            task.recipe,
-            batches(torch.from_numpy(train_rows), task.batch_size),
-            seed=seeds.of_fit(task.seed, task.repeat, fold),
-            device=task.device,
-            validation=None
-            if everything
-            else batches(torch.from_numpy(val_rows), _validation_batch(images)),
-            on_epoch=lambda row: tick(_told(fold, row, task.recipe.epochs)),
-            kept=kept,
-        )
-    trained = sum(p.numel() for p in fit.model.parameters() if p.requires_grad)
-    if everything:
-        state = {name: tensor.cpu().contiguous() for name, tensor in fit.model.state_dict().items()}
-        return _FoldFit(trained, state=state, standardizer=standardizer)
-    place = {"repeat": task.repeat + 1, "fold": fold + 1}
-    scores = _scores(fit.logits, labels[val_rows]) | {
-        "train_images": len(train_rows),
-        "val_images": len(val_rows),
-    }
-    return _FoldFit(
-        trained,
-        history=[place | row for row in fit.history],
-        scores=[place | {"metric": name, "value": value} for name, value in scores.items()],
-    )
-
-
-def _validation_batch(inputs: Tensor) -> int:
-    return max(2, min(VALIDATION_BATCH, VALIDATION_BYTES // max(1, inputs[0].nbytes)))
-
-
-def _kept(journal: Journal | None, label: str, task: _Task, fold: int | None) -> FitJournal | None:
+def _kept(journal: Journal | None, label: str, task: Task, fold: int | None) -> FitJournal | None:
     if journal is None:
         return None
-    name = f"repeat {task.repeat + 1}, {_which(fold)}".replace(", ", ".").replace(" ", "-")
-    return journal.of_fit(name, f"{label}: {_which(fold)}", task.recipe.epochs)
-
-
-def _which(fold: int | None) -> str:
-    return "all images" if fold is None else f"fold {fold + 1}"
-
-
-def _told(fold: int | None, row: dict[str, float], epochs: int) -> str:
-    """One epoch in a line, for whoever watches."""
-    part = "train" if fold is None else "val"
-    return (
-        f"{_which(fold)}, epoch {row['epoch']} of {epochs}: {part} loss {row[f'{part}_loss']:.4f}, "
-        f"accuracy {row[f'{part}_accuracy']:.4f}"
-    )
-
-
-def _scores(logits: Tensor, labels: np.ndarray) -> dict[str, float]:
-    counts = metrics.confusion(labels, logits.argmax(1).numpy(), classes=logits.shape[1])
-    log_probabilities = logits.double().log_softmax(1).numpy()
-    return metrics.scores(counts) | {"log_loss": metrics.log_loss(log_probabilities, labels)}
+    name = f"repeat {task.repeat + 1}, {which(fold)}".replace(", ", ".").replace(" ", "-")
+    return journal.offit_fold(name, f"{label}: {which(fold)}", task.recipe.epochs)
