@@ -93,7 +93,7 @@ def fit_fold(
         fit = engine.fit(
             task.recipe,
             batches(torch.from_numpy(train_rows), task.batch_size),
-            seed=seeds.offit_fold(task.seed, task.repeat, fold),
+            seed=seeds.of_fit(task.seed, task.repeat, fold),
             device=task.device,
             validation=None
             if everything
