@@ -213,4 +213,4 @@ def _kept(journal: Journal | None, label: str, task: Task, fold: int | None) -> 
     if journal is None:
         return None
     name = f"repeat {task.repeat + 1}, {which(fold)}".replace(", ", ".").replace(" ", "-")
-    return journal.offit_fold(name, f"{label}: {which(fold)}", task.recipe.epochs)
+    return journal.of_fit(name, f"{label}: {which(fold)}", task.recipe.epochs)
