@@ -63,8 +63,8 @@ def simple_nn(rounds: int) -> list[Case]:
 def last_layer(rounds: int) -> list[Case]:
     work, many = LAST_LAYER, LAST_LAYER_MANY
     return [
-        row(OURS, "last_layer_ours", many, "portable", f"of {many.images:,} images"),
         row(SAME, "last_layer_ours", work, "portable"),
+        row(OURS, "last_layer_ours", many, "portable", f"of {many.images:,} images"),
         row("workshop's loop", "last_layer_workshop", work, note=ONE_FOLD, only=1),
         row("timm, scikit-learn", "last_layer_timm", work, note="L-BFGS until it has converged"),
         row("fastai", "last_layer_fastai", work, note=ONE_FOLD, only=1),
