@@ -1,21 +1,17 @@
-"""Fits on a Dask cluster instead of this machine's cores: which workers may compute, and how.
+"""Fits on a Dask cluster instead of this machine's cores.
 
 joblib's own backend hands out the fits. A scheduler only passes things on, and needs nothing of
 this project; a worker has to compute as this process does, bit for bit, or is refused.
 """
 
-import hashlib
 import logging
 import operator
 import os
-import platform
-import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import joblib
@@ -23,8 +19,8 @@ import numpy as np
 import torch
 from joblib.parallel import ParallelBackendBase, get_active_backend
 
-from taller.program import portable
 from taller.program.errors import Problem, refuse
+from taller.training import same_bits
 
 if TYPE_CHECKING:  # loaded where a scheduler is named, and nowhere else
     from distributed import Client, Future, Worker
@@ -34,21 +30,7 @@ Result = TypeVar("Result")
 
 SCHEDULER = "TALLER_SCHEDULER"  # the environment variable with its address
 PATIENCE = 30  # seconds for a scheduler to answer, and again for a first worker
-ROOT = Path(__file__).parents[2]
 REMEDY = "start workers with: make worker SCHEDULER={}"
-
-
-def _code() -> dict[str, str]:
-    """Of each source file that may take part in a fit, by name: the start of its SHA-256."""
-    files = (path for folder in ("taller", "stages") for path in (ROOT / folder).rglob("*.py"))
-    return {
-        path.relative_to(ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        for path in files
-    }
-
-
-# What a worker has loaded, or will: it lives longer than one run, and files are edited.
-AT_START = _code()
 
 
 @contextmanager
@@ -105,7 +87,7 @@ def run(
     if not (each := list(each)):
         return
     placed = _placed(client, arrays)
-    guarded = partial(_guarded, _settings(), call)
+    guarded = partial(_guarded, same_bits.settings(), call)
     (sent,) = client.scatter([guarded], broadcast=True, hash=False)
     with joblib.parallel_config(_backend(client)):
         parallel = joblib.Parallel(
@@ -157,7 +139,7 @@ def _guarded(
     from distributed import get_worker
 
     worker = get_worker()
-    if told := _unlike(expected, worker):
+    if told := same_bits.unlike(expected, worker.state.nthreads):
         raise Problem(f"{worker.address}: {told}; {REMEDY.format(worker.scheduler.address)}")
     return call(one, *arrays)
 
@@ -246,41 +228,11 @@ def _wait(client: "Client", address: str) -> None:
 
 
 def _refuse_unlike(client: "Client", address: str) -> None:
-    found = client.run(_unlike, _settings(), on_error="return")
+    found = client.run(_unlike, same_bits.settings(), on_error="return")
     # One without this project cannot even be asked.
     lines = (f"{worker}: {told}" for worker, told in found.items() if told)
     refuse(f"{' '.join(line.split())}; {REMEDY.format(address)}" for line in lines)
 
 
-def _settings() -> dict[str, str]:
-    """What decides the bits of a fit in this process, beside the fit itself."""
-    pinned = portable.is_pinned() and portable.has_avx2()
-    variables = (*portable.PINNED, *portable.UNSET)
-    loaded = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    loaded = {os.path.relpath(name, ROOT) for name in loaded if name}
-    return {
-        # By which functions go from one to the other.
-        "Python": ".".join(platform.python_version_tuple()[:2]),
-        "PyTorch": torch.__version__,
-        "NumPy": np.__version__,
-        "numerics": "portable" if pinned else f"native on {portable.processor()}",
-        "PyTorch's kernels": torch.backends.cpu.get_cpu_capability(),
-        **{name: os.environ.get(name, "nothing") for name in variables},
-        **{name: digest for name, digest in AT_START.items() if name in loaded},
-    }
-
-
 def _unlike(expected: dict[str, str], dask_worker: "Worker") -> str:
-    """In a worker: in what it differs from the process that asks, or nothing."""
-    now = _code()
-    code = {
-        name: digest if now.get(name) == digest else "one that was edited since the worker started"
-        for name, digest in AT_START.items()
-    }
-    # Several fits in one process would share their random numbers.
-    found = {**code, **_settings(), "threads": str(dask_worker.state.nthreads)}
-    found |= {name: code[name] for name in found.keys() & code.keys()}
-    for name, value in {**expected, "threads": "1"}.items():
-        if found.get(name, "nothing") != value:
-            return f"expected {name} {value}, found {found.get(name, 'nothing')}"
-    return ""
+    return same_bits.unlike(expected, dask_worker.state.nthreads)
