@@ -179,7 +179,7 @@ def recipe(module: ModuleType, trained: nn.Module, data: Dataset, params: Params
         surgery.load(part, start, new=fresh(module, params))
         return part
 
-    def make_optimizer(part: nn.Module) -> torch.optim.Optimizer:
+    def make_optimizer(part: nn.Module) -> AdamW:
         rates = params.learning_rate, params.body_lr_factor
         groups = surgery.parameter_groups(part, module.HEAD, *rates)
         return AdamW(groups, params.learning_rate, params.weight_decay)

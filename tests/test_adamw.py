@@ -1,6 +1,8 @@
 """AdamW against PyTorch's own, bit by bit."""
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -23,7 +25,7 @@ def trained(make, steps: int, state: dict | None = None) -> tuple[list[torch.Ten
         optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
     for step in range(steps):
         pen = torch.Generator().manual_seed(step)
-        optimizer.zero_grad()
+        network.zero_grad()
         network(torch.randn(8, 37, generator=pen)).square().mean().backward()
         optimizer.param_groups[0]["lr"] = 0.02 / (step + 1)
         optimizer.step()
@@ -38,19 +40,36 @@ def test_the_steps_are_pytorchs(decay):
         lambda groups: torch.optim.AdamW(groups, 0.01, weight_decay=decay, fused=True), 20
     )
     assert all(torch.equal(*pair) for pair in zip(ours, theirs, strict=True))
-    assert state["optimizer"]["param_groups"] == expected["optimizer"]["param_groups"]
-    for one, other in zip(
-        state["optimizer"]["state"].values(), expected["optimizer"]["state"].values(), strict=True
-    ):
-        assert one.keys() == other.keys()
-        assert all(torch.equal(one[name], other[name]) for name in one)
+    groups = state["optimizer"]["groups"]
+    for name, its in [("steps", "step"), ("means", "exp_avg"), ("squares", "exp_avg_sq")]:
+        found = [one for group in groups for one in group[name]]
+        wanted = [of_one[its] for of_one in expected["optimizer"]["state"].values()]
+        assert len(found) == 4
+        assert all(torch.equal(*pair) for pair in zip(found, wanted, strict=True))
 
 
-def test_it_goes_on_from_a_state_of_pytorchs():
-    def theirs(groups):
-        return torch.optim.AdamW(groups, 0.01, weight_decay=0.1, fused=True)
+def test_it_goes_on_from_its_state():
+    def ours(groups):
+        return AdamW(groups, 0.01, 0.1)
 
-    _, state = trained(theirs, 5)
-    expected, _ = trained(theirs, 5, state)
-    found, _ = trained(lambda groups: AdamW(groups, 0.01, 0.1), 5, state)
-    assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
+    _, state = trained(ours, 5)
+    expected, _ = trained(ours, 5, state)
+    fresh, _ = trained(ours, 5, state | {"optimizer": trained(ours, 0)[1]["optimizer"]})
+    theirs = trained(lambda groups: torch.optim.AdamW(groups, 0.01, weight_decay=0.1), 5)[1]
+    again, _ = trained(lambda groups: torch.optim.AdamW(groups, 0.01, weight_decay=0.1), 5, theirs)
+    assert all(torch.allclose(*pair) for pair in zip(expected, again, strict=True))
+    assert not all(torch.allclose(*pair) for pair in zip(fresh, again, strict=True))
+
+
+def test_to_train_with_it_imports_no_compiler():
+    code = """
+import sys, torch
+from taller.training.adamw import AdamW
+layer = torch.nn.Linear(2, 1)
+optimizer = AdamW(layer.parameters(), 0.1, 0.0)
+layer(torch.ones(1, 2)).sum().backward()
+optimizer.step()
+print("torch._dynamo" in sys.modules)
+"""
+    run = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
+    assert run.stdout == b"False\n"

@@ -25,6 +25,7 @@ from taller.program import cli
 from taller.training.cross_validation import cross_validate
 from taller.models.simple_nn import SimpleNN
 from taller.training.engine import Recipe
+from taller.training.forked import Forked
 
 def model():
     os.write(1, b"at work\\n")
@@ -37,7 +38,7 @@ def endless():
     )
     # Epochs of a second or two: each tells a line, which nobody reads yet.
     images, labels = np.zeros((60_000, 1, 28, 28), np.float32), np.arange(60_000) % 2
-    with joblib.parallel_config(n_jobs=2):
+    with joblib.parallel_config(BACKEND, n_jobs=2):
         cross_validate(
             recipe, images, labels, labels, batch_size=32, seed=0, device=torch.device("cpu")
         )
@@ -46,11 +47,12 @@ cli.main(endless)
 """
 
 
-@pytest.fixture
-def endless():
+@pytest.fixture(params=["'loky'", "Forked()"])
+def endless(request):
+    script = ENDLESS.replace("BACKEND", request.param)
     stage = subprocess.Popen(
-        [sys.executable, "-c", ENDLESS], cwd=ROOT, start_new_session=True,
-        preexec_fn=interruptible, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+        [sys.executable, "-c", script], cwd=ROOT, start_new_session=True, preexec_fn=interruptible,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
     )  # fmt: skip
     try:
         working = 0

@@ -1,46 +1,75 @@
-"""AdamW with little around its kernel: of a small network's step that would be a seventh."""
+"""AdamW with nothing around its kernel: to construct PyTorch's imports its compiler, in seconds."""
+
+from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import nn
 
 
-class AdamW(torch.optim.AdamW):
-    """`torch.optim.AdamW` with ``fused=True``, bit for bit: its state, its groups, its arithmetic.
+class AdamW:
+    """`torch.optim.AdamW` with ``fused=True``, bit for bit.
 
-    PyTorch's own sorts the parameters by device and type, and records itself for a profiler, in
-    every step. Here all parameters of a group are on one device, of one type, and have a gradient
-    or none from the first step on; and no step hooks are called.
+    Loshchilov and Hutter, Decoupled weight decay regularization (ICLR 2019), algorithm 2. All
+    parameters that a group trains are on one device, of one type, and have a gradient in every
+    step.
+
+    Attributes
+    ----------
+    param_groups : list of dict
+        Of each group its ``params``, without frozen ones, and the ``lr`` of the next step.
     """
 
-    def __init__(self, params: object, lr: float, weight_decay: float) -> None:
-        super().__init__(params, lr, weight_decay=weight_decay, fused=True)
+    BETAS, EPSILON = (0.9, 0.999), 1e-8  # PyTorch's defaults
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter] | Iterable[dict],
+        lr: float,
+        weight_decay: float,
+    ) -> None:
+        parameters = list(parameters)
+        grouped = all(isinstance(one, dict) for one in parameters)
+        self.param_groups = [
+            {"lr": lr, **group, "params": [one for one in group["params"] if one.requires_grad]}
+            for group in (parameters if grouped else [{"params": parameters}])
+        ]
+        self._weight_decay = weight_decay
+        self._states = [
+            {
+                "steps": [torch.zeros((), device=one.device) for one in group["params"]],
+                "means": [torch.zeros_like(one) for one in group["params"]],
+                "squares": [torch.zeros_like(one) for one in group["params"]],
+            }
+            for group in self.param_groups
+        ]
 
     @torch.no_grad()
     def step(self) -> None:
         """Move the parameters by their gradients."""
-        for group in self.param_groups:
-            trained = [one for one in group["params"] if one.grad is not None]
-            states = [self.state[one] or self._fresh(one) for one in trained]
-            beta1, beta2 = group["betas"]
-            steps = [state["step"] for state in states]
-            torch._foreach_add_(steps, 1)
+        beta1, beta2 = self.BETAS
+        for group, state in zip(self.param_groups, self._states, strict=True):
+            if not group["params"]:
+                continue
+            torch._foreach_add_(state["steps"], 1)
             torch._fused_adamw_(
-                trained,
-                [one.grad for one in trained],
-                [state["exp_avg"] for state in states],
-                [state["exp_avg_sq"] for state in states],
+                group["params"],
+                [one.grad for one in group["params"]],
+                state["means"],
+                state["squares"],
                 [],
-                steps,
-                lr=group["lr"], beta1=beta1, beta2=beta2, eps=group["eps"],
-                weight_decay=group["weight_decay"], amsgrad=False, maximize=False,
+                state["steps"],
+                lr=group["lr"], beta1=beta1, beta2=beta2, eps=self.EPSILON,
+                weight_decay=self._weight_decay, amsgrad=False, maximize=False,
             )  # fmt: skip
 
-    step.hooked = True  # or PyTorch would wrap it for its profiler
+    def state_dict(self) -> dict[str, list]:
+        """Of each group, parameter by parameter: steps taken, and moving averages."""
+        return {"groups": self._states}
 
-    def _fresh(self, parameter: Tensor) -> dict[str, Tensor]:
-        self.state[parameter] = {
-            "step": torch.zeros((), device=parameter.device),
-            "exp_avg": torch.zeros_like(parameter),
-            "exp_avg_sq": torch.zeros_like(parameter),
-        }
-        return self.state[parameter]
+    def load_state_dict(self, state: dict[str, list]) -> None:
+        """Go on from what `state_dict` gave."""
+        with torch.no_grad():
+            for mine, its in zip(self._states, state["groups"], strict=True):
+                for name, tensors in mine.items():
+                    for one, other in zip(tensors, its[name], strict=True):
+                        one.copy_(other)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from taller.program import files
 from taller.program.progress import shared_bar
-from taller.training import cluster, workers
+from taller.training import cluster, forked, workers
 from taller.training.batches import Prepare, identity, tensor
 from taller.training.engine import Recipe
 from taller.training.fold_fit import FoldFit, Task, Tick, fit_fold, fit_here, which
@@ -168,7 +168,7 @@ def _here(
     arrays, task = (inputs, *arrays[1:]), replace(task, prepare=prepare)
     jobs = min(joblib.effective_n_jobs(None), len(kept))
     with ExitStack() as stack:
-        if jobs > 1:
+        if jobs > 1 and not forked.active():
             workers.sweep()
             stack.enter_context(workers.room())
             arrays = [stack.enter_context(workers.shared(one)) for one in arrays]

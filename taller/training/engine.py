@@ -8,11 +8,25 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.optim import Optimizer
 
 from taller.program import seeds
 from taller.training import schedules
 from taller.training.batches import Batch
+
+
+class Optimizer(Protocol):
+    """What moves the weights: any of `torch.optim`'s, or `adamw.AdamW`."""
+
+    param_groups: list[dict]
+
+    def step(self) -> None:
+        """Move the parameters by their gradients, at the ``lr`` of each group."""
+
+    def state_dict(self) -> dict:
+        """What it has to know to go on."""
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Go on from there."""
 
 
 class TrainingData(Protocol):

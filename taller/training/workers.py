@@ -62,20 +62,23 @@ def room() -> Iterator[None]:
         ) from None
 
 
-@cache
 def leave_with(parent: int) -> None:
     """End this process when `parent` is gone, if that is what started it.
 
     A process that is killed cannot stop its workers, which would keep a core and a gigabyte.
     """
+    if os.getppid() == parent:
+        _watch(parent, os.getpid())
 
+
+@cache  # once in each process: a copy has its parent's cache
+def _watch(parent: int, process: int) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1)
         os._exit(1)
 
-    if os.getppid() == parent:
-        threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def sweep() -> None:
