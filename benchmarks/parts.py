@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from benchmarks.protocol import Case
 from benchmarks.work import Work
 
-SIMPLE_NN = Work(images=30_000, epochs=2)
+SIMPLE_NN = Work(images=20_000, epochs=2)
 LAST_LAYER = Work(images=1000, epochs=10)
-LAST_LAYER_MANY = Work(images=20_000, epochs=10)
+LAST_LAYER_MANY = Work(images=10_000, epochs=10)
 ONE_FOLD = "measured on 1 of 5 folds"
 OURS = "ours, portable"  # what others are compared with
 SAME = "ours, of fewer images"  # as many as the others are given
@@ -72,7 +72,7 @@ def last_layer(rounds: int) -> list[Case]:
 
 
 def pretraining(rounds: int) -> list[Case]:
-    each = {"images": 4000}
+    each = {"images": 2000}
     return [
         Case(OURS, "benchmarks.pretraining:pretrained", each, "portable"),
         Case("ours, native", "benchmarks.pretraining:pretrained", each),

@@ -41,7 +41,8 @@ def test_the_steps_are_pytorchs(decay):
     )
     assert all(torch.equal(*pair) for pair in zip(ours, theirs, strict=True))
     groups = state["optimizer"]["groups"]
-    for name, its in [("steps", "step"), ("means", "exp_avg"), ("squares", "exp_avg_sq")]:
+    assert [group["step"] for group in groups] == [[20], [20]]
+    for name, its in [("means", "exp_avg"), ("squares", "exp_avg_sq")]:
         found = [one for group in groups for one in group[name]]
         wanted = [of_one[its] for of_one in expected["optimizer"]["state"].values()]
         assert len(found) == 4

@@ -47,7 +47,7 @@ cli.main(endless)
 """
 
 
-@pytest.fixture(params=["'loky'", "Forked()"])
+@pytest.fixture
 def endless(request):
     script = ENDLESS.replace("BACKEND", request.param)
     stage = subprocess.Popen(
@@ -67,7 +67,11 @@ def endless(request):
         stage.communicate()
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda sent: sent.name)
+@pytest.mark.parametrize(
+    ("endless", "sent"),
+    [("'loky'", signal.SIGINT), ("Forked()", signal.SIGINT), ("Forked()", signal.SIGTERM)],
+    indirect=["endless"],
+)
 def test_an_interrupted_stage_ends_in_one_line_with_its_workers(endless, sent):
     endless.send_signal(sent)
     # Returns when the last process that holds the pipes is gone, workers included.
@@ -76,6 +80,7 @@ def test_an_interrupted_stage_ends_in_one_line_with_its_workers(endless, sent):
     assert told.splitlines()[-1] == "endless: interrupted"
 
 
+@pytest.mark.parametrize("endless", ["'loky'", "Forked()"], indirect=True)
 def test_the_workers_of_a_killed_stage_end_too(endless):
     endless.kill()
     endless.communicate(timeout=SECONDS)

@@ -17,7 +17,7 @@ from taller.training import cost, letters, numerics
 
 PARAMS = {"batch_size": 128, "learning_rate": 0.05, "weight_decay": 0.0005, "label_smoothing": 0.1}
 # Far fewer than params.yaml admits: nothing is learnt from them, and hardly any time goes by.
-FEW, HELD_OUT = 512, 200
+FEW, HELD_OUT = 256, 200
 CPU = torch.device("cpu")
 RESNET, LITE0 = "resnet18", "efficientnet_lite0"
 
@@ -169,7 +169,7 @@ def test_glyphs_train_to_the_same_bytes_a_network_for_each_repeat(run, monkeypat
     for key, value in first["state_dict"].items():
         assert torch.equal(value, once["state_dict"][key]), key
     # Just as many letters as it says, those of other fonts, and the sheet: ten chosen, and others.
-    assert drawn == [128] * 4 + [128, HELD_OUT - 128] + [1] * 10 + [90]
+    assert drawn == [128] * 2 + [128, HELD_OUT - 128] + [1] * 10 + [90]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+import torch._dynamo  # PyTorch's optimizers import it when the first is made: no import is timed
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms

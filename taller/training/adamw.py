@@ -36,7 +36,7 @@ class AdamW:
         self._weight_decay = weight_decay
         self._states = [
             {
-                "steps": [torch.zeros((), device=one.device) for one in group["params"]],
+                "step": [torch.zeros((), device=one.device) for one in group["params"][:1]],
                 "means": [torch.zeros_like(one) for one in group["params"]],
                 "squares": [torch.zeros_like(one) for one in group["params"]],
             }
@@ -50,14 +50,14 @@ class AdamW:
         for group, state in zip(self.param_groups, self._states, strict=True):
             if not group["params"]:
                 continue
-            torch._foreach_add_(state["steps"], 1)
+            state["step"][0].add_(1)
             torch._fused_adamw_(
                 group["params"],
                 [one.grad for one in group["params"]],
                 state["means"],
                 state["squares"],
                 [],
-                state["steps"],
+                state["step"] * len(group["params"]),
                 lr=group["lr"], beta1=beta1, beta2=beta2, eps=self.EPSILON,
                 weight_decay=self._weight_decay, amsgrad=False, maximize=False,
             )  # fmt: skip

@@ -167,41 +167,26 @@ def fits_at_once(device: torch.device) -> AbstractContextManager[None]:
 
 
 def cached(
-    frozen: nn.Sequential,
-    images: np.ndarray,
-    prepare: Prepare,
-    *,
-    device: torch.device,
-    folder: Path,
-    limit: int,
+    frozen: nn.Sequential, images: np.ndarray, prepare: Prepare, *, folder: Path, **others: object
 ) -> AbstractContextManager[np.ndarray]:
     """`activations.cached`: each process computes its share, and has, in its own folder, all."""
     if count() > 1:
         if len(frozen):
             frozen, prepare = nn.Sequential(SharedNetwork(frozen, prepare)), identity
         folder = folder / f"process-{os.environ['RANK']}"
-    return activations.cached(frozen, images, prepare, device=device, folder=folder, limit=limit)
+    return activations.cached(frozen, images, prepare, folder=folder, **others)
 
 
 def cross_validate(
-    recipe: Recipe,
-    inputs: np.ndarray,
-    labels: np.ndarray,
-    folds: np.ndarray,
-    *,
-    batch_size: int,
-    prepare: Prepare,
-    journal: Journal,
-    **others: object,
+    recipe: Recipe, *data: np.ndarray, prepare: Prepare, journal: Journal, **others: object
 ) -> CrossValidation:
     """`cross_validation.cross_validate`: one fit after the other, by all processes together."""
     if count() > 1:
         recipe, prepare = shared(recipe, prepare), identity
         journal = _FirstsJournal(journal)
     return cross_validation.cross_validate(
-        recipe, inputs, labels, folds,
-        batch_size=batch_size, prepare=prepare, journal=journal, **others,
-    )  # fmt: skip
+        recipe, *data, prepare=prepare, journal=journal, **others
+    )
 
 
 @dataclass(frozen=True)
