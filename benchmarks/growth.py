@@ -1,6 +1,6 @@
-"""How time grows with the work: the values of an axis in turn, in one process that is warm.
+"""How time grows with the work: the values of an axis in turn, in one process.
 
-Worker processes have started before, so that no constant flattens the slope.
+It has trained before, so that what it does once flattens no slope.
 """
 
 import time

@@ -9,7 +9,7 @@ import torch
 from benchmarks.work import DROPOUT, HIDDEN, RATE, SEED, Work
 from taller.models import simple_nn
 from taller.models.scaling import Scaling
-from taller.training import cluster
+from taller.training import cluster, forked
 from taller.training.adamw import AdamW
 from taller.training.cross_validation import CrossValidation, cross_validate
 from taller.training.engine import Recipe
@@ -24,7 +24,9 @@ def prepare(work: Work) -> Callable[[], Sequence[float]]:
 
 def at_once(jobs: int | None = None) -> AbstractContextManager:
     """So many processes, or as many as the stages take."""
-    return joblib.parallel_config(n_jobs=jobs) if jobs else cluster.fits_at_once(CPU)
+    if jobs is None:
+        return cluster.fits_at_once(CPU)
+    return joblib.parallel_config(forked.backend(jobs), n_jobs=jobs)
 
 
 def validated(work: Work, processes: AbstractContextManager, **options) -> CrossValidation:

@@ -21,7 +21,6 @@ from joblib.parallel import ParallelBackendBase, get_active_backend
 
 from taller.program.errors import Problem, refuse
 from taller.training import forked, same_bits
-from taller.training.forked import Forked
 
 if TYPE_CHECKING:  # loaded where a scheduler is named, and nowhere else
     from distributed import Client, Future, Worker
@@ -52,8 +51,7 @@ def fits_at_once(device: torch.device) -> Iterator[None]:
             yield
     else:
         jobs = 1 if device.type == "cuda" else joblib.cpu_count()
-        copies = jobs > 1 and forked.possible()
-        with joblib.parallel_config(Forked() if copies else "loky", n_jobs=jobs):
+        with joblib.parallel_config(forked.backend(jobs), n_jobs=jobs):
             yield
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from typing import NoReturn
 
 import torch
-from joblib.parallel import ThreadingBackend, get_active_backend
+from joblib.parallel import ParallelBackendBase, ThreadingBackend, get_active_backend
 
 from taller.program.errors import Problem
 
@@ -40,6 +40,11 @@ def _try_gradients() -> NoReturn:
         os._exit(0)
     finally:
         os._exit(1)
+
+
+def backend(jobs: int) -> ParallelBackendBase | str:
+    """For joblib, to make `jobs` calls at once: copies where they can train, else its own."""
+    return Forked() if jobs > 1 and possible() else "loky"
 
 
 def active() -> bool:
