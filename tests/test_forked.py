@@ -1,5 +1,6 @@
 """Copies of a process: what they give, how they end, and when they can be made."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from taller.program.errors import Problem
-from taller.training import forked
+from taller.training import forked, numerics
 from taller.training.forked import Forked
 
 ROOT = Path(__file__).parents[1]
@@ -98,6 +99,39 @@ def test_where_one_fails_the_others_end(tmp_path):
         with pytest.raises(ProcessLookupError):
             os.kill(int(path.read_text()), 0)
     assert in_copies([joblib.delayed(int)("7")] * 3) == [7] * 3
+
+
+def test_a_copy_computes_where_the_process_has_computed_in_several_threads():
+    numbers = torch.rand(2000, 2000)
+    with numerics.threads(3):
+        expected = numbers.double().log_softmax(1).sum()
+        found = in_copies([joblib.delayed(lambda: numbers.double().log_softmax(1).sum())()] * 3)
+    assert all(torch.isclose(one, expected) for one in found)
+
+
+class Module:
+    """What a process imports when it is handed one."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __reduce__(self) -> tuple:
+        return importlib.import_module, (self.name,)
+
+
+def test_no_copy_waits_for_an_import_of_the_process(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("slow_a", "slow_b", "slow_c"):
+        (tmp_path / f"{name}.py").write_text("import time; time.sleep(0.3)")
+
+        def imports(number: int, name: str = name) -> object:
+            time.sleep(number / 10)
+            importlib.import_module(name)
+            return number or Module(name)
+
+        # While the first answer is imported the second copy ends, and another one begins.
+        found = in_copies((joblib.delayed(imports)(number) for number in range(4)), jobs=2)
+        assert found == [sys.modules[name], 1, 2, 3]
 
 
 # In a process of its own: this one may have computed gradients already.

@@ -8,16 +8,18 @@ import os
 import pickle
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable
-from functools import partial
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
 from typing import NoReturn
 
 import torch
-from joblib.parallel import ParallelBackendBase, ThreadingBackend, get_active_backend
+from joblib.parallel import ParallelBackendBase, get_active_backend
 
 from taller.program.errors import Problem
+
+ENDING = signal.SIGINT, signal.SIGTERM
 
 
 def possible() -> bool:
@@ -52,83 +54,111 @@ def active() -> bool:
     return isinstance(get_active_backend()[0], Forked)
 
 
-class Forked(ThreadingBackend):
+class Forked(ParallelBackendBase):
     """A backend of joblib: a copy of the process for each call, `n_jobs` at a time.
 
-    A thread waits for each of them. What a call gives comes back through a pipe.
+    All is done by the thread that waits for what the calls give, none by others: if one of them
+    imported just when a copy is made, the copy would wait for the end of that import for ever.
     """
 
-    uses_threads = supports_sharedmem = False  # what a call changes stays in its copy
+    def effective_n_jobs(self, n_jobs: int | None) -> int:
+        return n_jobs or 1
 
-    def configure(self, *arguments: object, **settings: object) -> int:
-        self._copies = _Copies()
-        return super().configure(*arguments, **settings)
+    def configure(self, n_jobs: int = 1, parallel: object = None, **settings: object) -> int:
+        self.parallel, self._at_once = parallel, n_jobs
+        self._waiting: list[_Copy] = []
+        self._running: dict[Connection, _Copy] = {}
+        return n_jobs
 
-    def submit(self, func: Callable, callback: Callable | None = None) -> object:
-        return super().submit(partial(self._copies.make, func), callback)
+    def submit(self, func: Callable, callback: Callable) -> "_Copy":
+        copy = _Copy(func, callback)
+        self._waiting.append(copy)
+        self._start()
+        return copy
+
+    def retrieve_result(self, out: "_Copy", timeout: float | None = None) -> object:
+        while out.answer is None:
+            for pipe in wait([*self._running]):
+                copy = self._running[pipe]
+                copy.hear(pipe)
+                del self._running[pipe]
+                _, error = copy.answer
+                if error is not None:  # at once, though others may be asked for before
+                    raise error
+                copy.callback()  # joblib submits another call, where there are any
+                self._start()
+        return out.answer[0]
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
-        self._copies.end()
-        super().abort_everything(ensure_ready)
+        for pipe, copy in self._running.items():
+            os.kill(copy.process, signal.SIGKILL)
+            copy.hear(pipe)
+        self._running.clear()
+        self._waiting.clear()
+
+    def _start(self) -> None:
+        while self._waiting and len(self._running) < self._at_once:
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # or a copy might be lost
+            try:
+                copy = self._waiting.pop(0)
+                self._running[copy.make(before)] = copy
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class _Copies:
-    """Those of one call of `joblib.Parallel`."""
+class _Copy:
+    """One call.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._running: set[int] = set()
-        self._ended = False
+    Attributes
+    ----------
+    callback : callable
+        joblib's, when it has ended.
+    answer : tuple or None
+        Its result and the error that it raised, one of them None.
+    """
 
-    def make(self, call: Callable) -> object:
-        """Make the call in a copy, and wait for what it gives."""
-        with self._lock:  # else another copy would hold this one's pipe open
-            if self._ended:
-                raise InterruptedError
-            receiver, sender = os.pipe()
-            if not (copy := os.fork()):
-                _answer(call, sender)
-            os.close(sender)
-            self._running.add(copy)
-        with open(receiver, "rb") as pipe:
-            answer = pipe.read()
-        with self._lock:
-            if self._ended:
-                raise InterruptedError
-            self._running.remove(copy)
-            code = os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])
+    def __init__(self, call: Callable, callback: Callable) -> None:
+        self.callback, self.answer, self._call = callback, None, call
+
+    def make(self, signals: set[signal.Signals]) -> Connection:
+        """Begin the call in a copy, which lets in all but these; the pipe with what it gives."""
+        receiver, sender = Pipe(duplex=False)
+        self.process = os.fork()
+        if not self.process:
+            _answer(self._call, sender, signals)
+        sender.close()
+        return receiver
+
+    def hear(self, pipe: Connection) -> None:
+        """Take the answer, and wait for the copy to end."""
+        with pipe:
+            try:
+                self.answer = pickle.loads(pipe.recv_bytes())
+            except (EOFError, OSError):  # it ended before
+                self.answer = None, None
+        code = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
         if code:
             how = signal.Signals(-code).name if code < 0 else f"status {code}"
-            raise Problem(f"expected the process of a fit to last, found it ended by {how}")
-        result, error = pickle.loads(answer)
-        if error is not None:
-            raise error
-        return result
-
-    def end(self) -> None:
-        """Kill those that run, and make no more."""
-        with self._lock:
-            self._ended = True
-            for copy in self._running:
-                os.kill(copy, signal.SIGKILL)
-                os.waitpid(copy, 0)
+            told = f"expected the process of a fit to last, found it ended by {how}"
+            self.answer = None, Problem(told)
 
 
-def _answer(call: Callable, sender: int) -> NoReturn:
+def _answer(call: Callable, sender: Connection, signals: set[signal.Signals]) -> NoReturn:
     """In the copy: make the call, send what it gives or raises, and end."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the first one ends them
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         # A thread that was printing when the copy was made holds the old ones' locks for ever.
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+        torch.set_num_threads(1)  # the threads that share a computation are not in a copy
         try:
             result, error = call(), None
         except Exception as raised:
             raised.add_note(traceback.format_exc())
             result, error = None, raised
-        with open(sender, "wb") as pipe:
-            pickle.dump((result, error), pipe)
+        sender.send_bytes(pickle.dumps((result, error)))
         sys.stdout.flush()
         os._exit(0)
     except BaseException:
