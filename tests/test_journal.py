@@ -14,7 +14,7 @@ from torch import nn
 from stages import kfold_train as stage
 from taller.data import dataset
 from taller.data.dataset import Dataset
-from taller.program import files
+from taller.program import files, sources
 from taller.program.errors import Problem
 from taller.training import engine, journal
 from taller.training.batches import Batches
@@ -212,8 +212,7 @@ def test_the_key_follows_the_code_that_is_loaded_and_no_other(tmp_path, monkeypa
     (code / "a.py").write_text("x = 1\n")
     (code / "b.py").write_text("y = 1\n")
     (tmp_path / "test_c.py").write_text("z = 1\n")
-    monkeypatch.setattr(journal, "ROOT", tmp_path)
-    monkeypatch.setattr(journal, "CODE", (code,))
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
     for name in ("a", "test_c"):
         module = types.ModuleType(name)
         module.__file__ = str((code if name == "a" else tmp_path) / f"{name}.py")

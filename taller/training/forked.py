@@ -79,9 +79,8 @@ class Forked(ParallelBackendBase):
     def retrieve_result(self, out: "_Copy", timeout: float | None = None) -> object:
         while out.answer is None:
             for pipe in wait([*self._running]):
-                copy = self._running[pipe]
+                copy = self._running.pop(pipe)  # first: it ends by itself, and is not to be killed
                 copy.hear(pipe)
-                del self._running[pipe]
                 _, error = copy.answer
                 if error is not None:  # at once, though others may be asked for before
                     raise error

@@ -11,7 +11,6 @@ import io
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,10 +19,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from taller.program import files
+from taller.program import files, sources
 
-ROOT = Path(__file__).parents[2]
-CODE = (ROOT / "taller", ROOT / "stages")
 # Variables by which the libraries that compute are told which instructions to use, and how.
 SETTINGS = ("ATEN_", "DNNL_", "MKL_", "NPY_", "ONEDNN_", "OPENBLAS_")
 SEAL = hashlib.sha256().digest_size
@@ -187,11 +184,9 @@ def _environment() -> Iterator[bytes]:
 
 def _code() -> Iterator[bytes]:
     """The project's source files that are in use, by name."""
-    found = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    for name in sorted({os.path.abspath(name) for name in found if name}):
-        if name.startswith(tuple(f"{folder}{os.sep}" for folder in CODE)):
-            yield os.path.relpath(name, ROOT).encode()
-            yield Path(name).read_bytes()
+    for name, path in sources.loaded():
+        yield name.encode()
+        yield path.read_bytes()
 
 
 def _content(one: Path | np.ndarray) -> Iterator[bytes]:

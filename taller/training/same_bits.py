@@ -3,17 +3,14 @@
 import hashlib
 import os
 import platform
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from taller.program import portable
-
-ROOT = Path(__file__).parents[2]
+from taller.program import portable, sources
 
 
 def settings() -> dict[str, str]:
@@ -28,7 +25,7 @@ def settings() -> dict[str, str]:
         "numerics": "portable" if pinned else f"native on {portable.processor()}",
         "PyTorch's kernels": torch.backends.cpu.get_cpu_capability(),
         **{name: os.environ.get(name, "nothing") for name in variables},
-        **_digests(_loaded()),
+        **_digests(sources.loaded()),
     }
 
 
@@ -42,7 +39,7 @@ def unlike(expected: dict[str, str], threads: int) -> str:
     threads : int
         How many fits run here at once. Several would share their random numbers.
     """
-    before, now = _when_first_asked(), _digests(_sources())
+    before, now = _when_first_asked(), _digests(sources.everything())
     code = {
         name: digest if now.get(name) == digest else "one that was edited since the worker started"
         for name, digest in before.items()
@@ -57,23 +54,9 @@ def unlike(expected: dict[str, str], threads: int) -> str:
 @cache
 def _when_first_asked() -> dict[str, str]:
     """Of all code: a worker lives longer than a run, and loads what is edited in between."""
-    return _digests(_sources())
+    return _digests(sources.everything())
 
 
-def _sources() -> Iterator[Path]:
-    return (path for folder in ("taller", "stages") for path in (ROOT / folder).rglob("*.py"))
-
-
-def _loaded() -> Iterator[Path]:
-    for module in list(sys.modules.values()):
-        path = Path(getattr(module, "__file__", None) or os.devnull)
-        if path.is_relative_to(ROOT / "taller") or path.is_relative_to(ROOT / "stages"):
-            yield path
-
-
-def _digests(files: Iterable[Path]) -> dict[str, str]:
-    """Of each file, by its name in the repository: the start of its SHA-256."""
-    return {
-        path.relative_to(ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        for path in files
-    }
+def _digests(files: Iterable[tuple[str, Path]]) -> dict[str, str]:
+    """Of each file, by name: the start of its SHA-256."""
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest()[:12] for name, path in files}
