@@ -27,9 +27,28 @@ def peak():
 
 if __name__ == "__main__":
     before = peak()
-    print("begun", flush=True)
     found = own.read(Path(sys.argv[1]), side=64, channels=None, test_share=0.2, seed=0)
     print(len(found.training), len(found.test), found.facts["largest"], peak() - before)
+"""
+
+# The same, that says where it is; and no faster than a signal comes, on whatever machine.
+SLOW = """
+import itertools, sys, time
+from pathlib import Path
+from taller.data import own, pictures
+
+if __name__ == "__main__":
+    read, count = pictures.read, itertools.count()
+
+    def slow(*arguments):
+        if next(count) == 10:
+            print("begun", flush=True)
+        time.sleep(0.05)
+        return read(*arguments)
+
+    pictures.read = slow
+    own.read(Path(sys.argv[1]), side=64, channels=None, test_share=0.2, seed=0)
+    print("ended")
 """
 
 
@@ -59,10 +78,10 @@ def sums(raw) -> dict:
     }
 
 
-def start(raw, workers: int) -> subprocess.Popen:
+def start(program: str, raw, workers: int) -> subprocess.Popen:
     environment = os.environ | {"LOKY_MAX_CPU_COUNT": str(workers)}
     return subprocess.Popen(
-        [sys.executable, "-c", READ, raw], cwd=ROOT, env=environment, encoding="utf-8",
+        [sys.executable, "-c", program, raw], cwd=ROOT, env=environment, encoding="utf-8",
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         preexec_fn=interruptible,
     )  # fmt: skip
@@ -79,7 +98,7 @@ def of_group(group: int) -> list[str]:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no /proc: memory is NOT tested")
 def test_big_photographs_take_little_memory(photographs):
-    run = start(photographs, 4)
+    run = start(READ, photographs, 4)
     out, err = run.communicate(timeout=120)
     assert not err
     *counts, grown = out.splitlines()[-1].split()
@@ -91,9 +110,8 @@ def test_big_photographs_take_little_memory(photographs):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_an_end_by_force_leaves_the_originals_and_no_process(photographs, how):
     before = sums(photographs)
-    run = start(photographs, 2)
+    run = start(SLOW, photographs, 2)
     assert run.stdout.readline() == "begun\n"
-    time.sleep(0.7)
     assert of_group(run.pid) == [str(run.pid)]  # it is in the midst of it
     asked = time.monotonic()
     run.send_signal(how)
