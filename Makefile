@@ -43,7 +43,7 @@ repro: setup
 
 PYTEST := .venv/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 # What takes longest starts first: pytest would drop a file that a folder behind it has, too.
-LONGEST := $(foreach name,finetune pretrain cli large journal,tests/test_$(name).py)
+LONGEST := $(foreach name,finetune pretrain cli figures journal,tests/test_$(name).py)
 SLOWEST := $(foreach name,bits kills experiments pipeline sharing honest_stages own_pictures,verification/test_$(name).py)
 
 test: setup

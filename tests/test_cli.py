@@ -22,6 +22,7 @@ import os
 import joblib
 import numpy as np, torch
 from taller.program import cli
+from taller.training.adamw import AdamW
 from taller.training.cross_validation import cross_validate
 from taller.models.simple_nn import SimpleNN
 from taller.training.engine import Recipe
@@ -34,7 +35,7 @@ def model():
 def endless():
     "A stage."
     recipe = Recipe(
-        model, lambda network: torch.optim.SGD(network.parameters(), 0.1), 10**6,
+        model, lambda network: AdamW(network.parameters(), 0.1, weight_decay=0.0), 10**6,
     )
     # Epochs of a second or two: each tells a line, which nobody reads yet.
     images, labels = np.zeros((60_000, 1, 28, 28), np.float32), np.arange(60_000) % 2

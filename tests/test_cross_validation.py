@@ -18,6 +18,7 @@ from taller.models.scaling import Scaling
 from taller.models.simple_nn import SimpleNN
 from taller.program import seeds
 from taller.training import engine
+from taller.training.adamw import AdamW
 from taller.training.batches import Batches
 from taller.training.cross_validation import cross_validate, joined
 from taller.training.engine import Recipe
@@ -26,8 +27,8 @@ CPU = torch.device("cpu")
 WORKSHOP = Scaling(mean=(0.5,), std=(0.5,), size=(28, 28))
 
 
-def adam(network: nn.Module) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=0, fused=True)
+def adam(network: nn.Module) -> AdamW:
+    return AdamW(network.parameters(), 1e-3, weight_decay=0.0)
 
 
 def recipe(epochs: int = 2) -> Recipe:

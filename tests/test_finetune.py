@@ -30,9 +30,10 @@ from taller.program import files, seeds
 from taller.program.errors import Problem
 from taller.training import cost
 
+IMAGES, BATCH = 64, 16
 PARAMS = {
     "trainable": ["fc"], "stem": "sum_rgb", "image_size": 28, "learning_rate": 0.01,
-    "body_lr_factor": 1.0, "weight_decay": 0.0, "schedule": "constant", "batch_size": 32,
+    "body_lr_factor": 1.0, "weight_decay": 0.0, "schedule": "constant", "batch_size": BATCH,
     "epochs": 1,
     "min_steps": 0,
 }  # fmt: skip
@@ -42,10 +43,10 @@ PARAMS = {
 def folder(mnist_raw, tmp_path_factory):
     """Real images, two folds and a network without pretraining."""
     folder = tmp_path_factory.mktemp("finetune")
-    images = idx.read(mnist_raw / "train-images-idx3-ubyte")[:128, np.newaxis]
-    labels = idx.read(mnist_raw / "train-labels-idx1-ubyte")[:128].astype(np.int64)
+    images = idx.read(mnist_raw / "train-images-idx3-ubyte")[:IMAGES, np.newaxis]
+    labels = idx.read(mnist_raw / "train-labels-idx1-ubyte")[:IMAGES].astype(np.int64)
     dataset.save(folder / "train.npz", Dataset(images, labels, tuple("0123456789")))
-    np.save(folder / "folds.npy", np.arange(128)[np.newaxis] % 2)
+    np.save(folder / "folds.npy", np.arange(IMAGES)[np.newaxis] % 2)
     files.write_json(folder / "pretrained.json", NO_IMAGENET)
     made(folder, repeats=1)
     return folder
@@ -136,7 +137,7 @@ def test_a_fold_is_what_a_plain_loop_with_these_params_gives(folder, tmp_path):
     inputs = torch.nn.functional.interpolate(
         (images / 255 - 0.3) / 0.4, size=(size, size), mode="bilinear"
     )
-    rows, held_out = torch.arange(1, 128, 2), torch.arange(0, 128, 2)
+    rows, held_out = torch.arange(1, IMAGES, 2), torch.arange(0, IMAGES, 2)
     fit = seeds.of_fit(seed, fold=0)
     torch.manual_seed(seeds.of_weights(fit))
     network = resnet18.build(10, (1, 28, 28))
@@ -153,7 +154,7 @@ def test_a_fold_is_what_a_plain_loop_with_these_params_gives(folder, tmp_path):
         order = torch.Generator().manual_seed(seeds.of_order(fit, epoch))
         network.eval()
         network.layer4.train()
-        for chosen in rows[torch.randperm(64, generator=order)].split(32):
+        for chosen in rows[torch.randperm(len(rows), generator=order)].split(BATCH):
             optimizer.zero_grad()
             cross_entropy(network(inputs[chosen]), labels[chosen]).backward()
             optimizer.step()
@@ -175,7 +176,7 @@ def repeated(folder, tmp_path_factory):
     place = tmp_path_factory.mktemp("repeats")
     files.write_json(place / "pretrained.json", NO_IMAGENET)
     made(place, repeats=2)
-    rows = np.arange(128)
+    rows = np.arange(IMAGES)
     np.save(place / "folds.npy", np.stack([rows % 2, rows // 2 % 2]))
     stage.finetune(
         stage.Params(**PARAMS | LAST), "resnet18", 9, 1, "cpu", folder / "train.npz",
@@ -202,11 +203,11 @@ def last_layer(features: np.ndarray, labels: torch.Tensor, rows: np.ndarray, see
     layer, rate = resnet18.build(10, (1, 28, 28)).fc, LAST["learning_rate"]
     optimizer = torch.optim.AdamW(layer.parameters(), rate, weight_decay=LAST["weight_decay"])
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rate, total_steps=LAST["epochs"] * len(rows) // 32, cycle_momentum=False
+        optimizer, rate, total_steps=LAST["epochs"] * len(rows) // BATCH, cycle_momentum=False
     )
     for epoch in range(1, LAST["epochs"] + 1):
         order = torch.Generator().manual_seed(seeds.of_order(seed, epoch))
-        for chosen in torch.randperm(len(rows), generator=order).split(32):
+        for chosen in torch.randperm(len(rows), generator=order).split(BATCH):
             optimizer.zero_grad()
             cross_entropy(layer(inputs[rows[chosen]]), labels[rows[chosen]]).backward()
             optimizer.step()
@@ -234,7 +235,7 @@ def test_the_stored_model_is_the_first_repeats_and_takes_images_as_they_are(fold
     data = dataset.load(folder / "train.npz")
     images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
     features = features_of(repeated / "resnet18_base.pth", images)
-    *_, expected = last_layer(features, labels, np.arange(128), seeds.of_fit(9))
+    *_, expected = last_layer(features, labels, np.arange(IMAGES), seeds.of_fit(9))
     model = store.load(repeated / "resnet18.pth", architectures.ALL)
     with torch.no_grad():
         logits = model.network.eval()(model.scaling(images))
@@ -248,11 +249,11 @@ def test_the_facts_of_the_fit(repeated):
     # its weights, in each of three epochs. tests/test_cost.py counts the answer by hand.
     whole, head = cost.count(resnet18.build(10, (1, 28, 28)), (1, 28, 28)).answer, 2 * 512 * 10
     assert facts["flops"] == {
-        "answer": whole, "training": 128 * (whole - head + 3 * 2 * head),
+        "answer": whole, "training": IMAGES * (whole - head + 3 * 2 * head),
     }  # fmt: skip
     assert (facts["trained_parameters"], facts["parameters"]) == (5130, 11_175_370)
     assert facts["training"] == {
-        "optimizer": "AdamW", **LAST, "batch_size": 32,
+        "optimizer": "AdamW", **LAST, "batch_size": BATCH,
         "trained": ["fc"],
         "frozen": ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"],
         "knobs": {"stem": "sum_rgb", "image_size": 28, "body_lr_factor": 1.0},
@@ -263,7 +264,7 @@ def test_the_facts_of_a_network_that_is_trained_as_a_whole(folder):
     run(folder, trainable="all", epochs=2, image_size=32)
     facts = files.read_json(folder / "results/resnet18/fit.json")
     each = cost.count(resnet18.build(10, (1, 28, 28)), (1, 32, 32))
-    assert facts["flops"] == {"answer": each.answer, "training": 2 * 128 * each.step}
+    assert facts["flops"] == {"answer": each.answer, "training": 2 * IMAGES * each.step}
     assert facts["trained_parameters"] == facts["parameters"]
     training = facts["training"]
     assert (training["trained"], training["frozen"]) == ([*resnet18.PARTS], [])
@@ -279,7 +280,7 @@ def test_the_facts_of_the_workshops_training(folder):
 
 
 def test_repeats_without_as_many_networks_are_one_line(folder, repeated):
-    np.save(repeated / "three.npy", np.tile(np.arange(128) % 2, (3, 1)))
+    np.save(repeated / "three.npy", np.tile(np.arange(IMAGES) % 2, (3, 1)))
     with pytest.raises(Problem, match="bases: expected networks for 3 repeats, found 2"):
         stage.finetune(
             stage.Params(**PARAMS), "resnet18", 0, 1, "cpu", folder / "train.npz",
@@ -361,7 +362,7 @@ def test_imagenets_lite0_sees_larger_images_and_tells_digits_apart(folder, tmp_p
     assert told["flops"]["answer"] == whole
     records = pd.read_csv(tmp_path / "efficientnet_lite0/scores.csv")
     accuracy = records.query("metric == 'accuracy'")["value"]
-    assert accuracy.mean() > 0.4  # of 64 images, by guessing 0.1
+    assert accuracy.mean() > 0.4  # of 32 images, by guessing 0.1
 
 
 @pytest.mark.parametrize("trainable", [["layer7", "fc"], ["conv2", "fc"]])

@@ -17,6 +17,7 @@ from taller.data.dataset import Dataset
 from taller.program import files, sources
 from taller.program.errors import Problem
 from taller.training import engine, journal
+from taller.training.adamw import AdamW
 from taller.training.batches import Batches
 from taller.training.engine import Recipe
 
@@ -35,9 +36,9 @@ def sgd(network: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(network.parameters(), 0.1, momentum=0.9, nesterov=True, fused=True)
 
 
-def adam(network: nn.Module) -> torch.optim.Optimizer:
-    groups = [{"params": p, "lr": 0.01 * k} for k, p in enumerate(network.parameters(), start=1)]
-    return torch.optim.AdamW(groups, weight_decay=0.1, fused=True)
+def adam(network: nn.Module) -> AdamW:
+    groups = [{"params": [p], "lr": 0.01 * k} for k, p in enumerate(network.parameters(), start=1)]
+    return AdamW(groups, 0.0, weight_decay=0.1)
 
 
 RECIPES = {

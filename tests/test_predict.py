@@ -22,6 +22,7 @@ from taller.models import architectures, simple_nn, store
 from taller.models.scaling import Scaling
 from taller.program.errors import Problem
 from taller.training import engine, numerics
+from taller.training.adamw import AdamW
 from taller.training.batches import Batches
 from tools import handwriting, predict
 
@@ -41,7 +42,7 @@ def small_model(mnist_raw, tmp_path_factory) -> Path:
     training, cpu = training.take(slice(20_000)), torch.device("cpu")
     recipe = engine.Recipe(
         make_model=lambda: simple_nn.build(**ARGUMENTS),
-        make_optimizer=lambda network: torch.optim.Adam(network.parameters(), 3e-3),
+        make_optimizer=lambda network: AdamW(network.parameters(), 3e-3, weight_decay=0.0),
         epochs=4, schedule="one_cycle",
     )  # fmt: skip
     images, labels = torch.from_numpy(training.images), torch.from_numpy(training.labels)
