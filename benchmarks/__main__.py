@@ -6,7 +6,7 @@ import time
 
 from benchmarks import drawing, machine, results
 from benchmarks.parts import DEFAULT, PARTS
-from benchmarks.protocol import in_turn, measured
+from benchmarks.protocol import Processes, in_turn
 from benchmarks.work import FILES
 from taller.program import cli
 from taller.program.errors import Problem
@@ -54,19 +54,23 @@ def run(part: str, rounds: int) -> list[str]:
     results.start(part)
     cases, left_out, failed = PARTS[part].cases(rounds), set(), []
     turns, start, name = [*in_turn(cases, rounds)], time.monotonic(), machine.name()
-    for done, (number, case) in enumerate(turns):
-        if case.row in left_out:
-            continue
-        for record in measured(case):
-            about = {"machine": name, "part": part, "round": number} | record
-            about["row"] = " ".join([case.row, *([record["row"]] if "row" in record else [])])
-            results.add(about)
-            left = (time.monotonic() - start) * (len(turns) / (done + 1) - 1)
-            print(f"{part}, {done + 1} of {len(turns)}: {told(about)}; {minutes(left)}", flush=True)
-            if "seconds" not in record and "share" not in record:
-                left_out.add(case.row)  # it would not go better in the next round
-                if record["note"].startswith("failed"):
-                    failed.append(case.row)
+    with Processes() as processes:
+        for done, (number, case) in enumerate(turns):
+            if case.row in left_out:
+                continue
+            for record in processes.measured(case):
+                about = {"machine": name, "part": part, "round": number} | record
+                about["row"] = " ".join([case.row, *([record["row"]] if "row" in record else [])])
+                results.add(about)
+                left = (time.monotonic() - start) * (len(turns) / (done + 1) - 1)
+                print(
+                    f"{part}, {done + 1} of {len(turns)}: {told(about)}; {minutes(left)}",
+                    flush=True,
+                )
+                if "seconds" not in record and "share" not in record:
+                    left_out.add(case.row)  # it would not go better in the next round
+                    if record["note"].startswith("failed"):
+                        failed.append(case.row)
     return failed
 
 

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from benchmarks.protocol import Case
 from benchmarks.work import Work
 
-SIMPLE_NN = Work(images=15_000, epochs=2)
-LAST_LAYER = Work(images=500, epochs=10)
+SIMPLE_NN = Work(images=20_000, epochs=2)
+LAST_LAYER = Work(images=1000, epochs=10)
 LAST_LAYER_MANY = Work(images=10_000, epochs=10)
 ONE_FOLD = "measured on 1 of 5 folds"
 OURS = "ours, portable"  # what others are compared with
@@ -42,7 +42,10 @@ def row(
 ) -> Case:
     """One of `benchmarks.rows`."""
     arguments = {"module": module, "work": asdict(work), "options": options, "judged": 1}
-    return Case(name, "benchmarks.case:trained", arguments, numerics, note=note)
+    return Case(
+        name, "benchmarks.case:trained", arguments, numerics, note=note,
+        imports=(f"benchmarks.rows.{module}",),
+    )  # fmt: skip
 
 
 def simple_nn(rounds: int) -> list[Case]:
@@ -124,8 +127,8 @@ def pictures(rounds: int) -> list[Case]:
 
 
 PARTS = {
-    "simple_nn": Part("SimpleNN on 5 folds, ours and others: 8", simple_nn, OURS),
-    "last_layer": Part("ResNet-18's last layer on 5 folds, ours and others: 6", last_layer, SAME),
+    "simple_nn": Part("SimpleNN on 5 folds, ours and others: 7", simple_nn, OURS),
+    "last_layer": Part("ResNet-18's last layer on 5 folds, ours and others: 5", last_layer, SAME),
     "pretraining": Part("ResNet-18 on letters, portable and native: 2", pretraining, OURS),
     "limit": Part("our share of what bare matrix products take: 2", limit),
     "whole": Part("dvc repro, against stages that do nothing: 3", whole),

@@ -1,5 +1,8 @@
 """How it is measured: each case in a fresh process, without warming up, the cases in turn.
 
+To import what others need takes longer than to measure most of them: each case's libraries are
+imported once, in a process that waits, and every round is a copy of it (`benchmarks.case`).
+
 A machine is not as fast now as it was a minute ago: what is compared runs one after another within
 a round, ratios are taken within rounds, and the median of the rounds is told.
 """
@@ -11,11 +14,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import IO, Literal
 
 from benchmarks import memory
+from benchmarks.case import COPIES
 from taller.program import portable
 
 
@@ -35,6 +39,8 @@ class Case:
         Whether it takes part in every round. One that does not has rounds of its own inside.
     note : str
         For the reader.
+    imports : tuple of str
+        Modules that it is to have, beside the function's, before it is measured.
     """
 
     row: str
@@ -43,42 +49,87 @@ class Case:
     numerics: Literal["native", "portable"] = "native"
     rounds: bool = True
     note: str = ""
+    imports: tuple[str, ...] = ()
 
 
-def measured(case: Case) -> Iterator[dict]:
-    """Run a case; what it yields, with the seconds and the memory of its processes so far.
+@dataclass(frozen=True)
+class Waiting:
+    """A process that has imported a case's libraries, in so many seconds."""
 
-    What fails yields a record that says so, in its last words.
-    """
-    pins = {*portable.PINNED, *portable.UNSET}
-    environment = {name: value for name, value in os.environ.items() if name not in pins}
-    if case.numerics == "portable" and portable.is_x86():
-        environment |= portable.PINNED
-    reading, writing = os.pipe()
-    command = [sys.executable, "-m", "benchmarks.case", case.function, json.dumps(case.arguments)]
-    start = time.perf_counter()
-    with tempfile.TemporaryFile() as said, open(reading, encoding="utf-8") as answer:
-        process = subprocess.Popen(
-            [*command, str(writing)], env=environment, pass_fds=[writing],
-            stdout=said, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        os.close(writing)
-        try:
-            with memory.watched(process.pid) as peak:
-                for line in takewhile(lambda line: line != "null\n", answer):
-                    peak.look(memory.psutil.Process(process.pid))
-                    yield {
-                        "note": case.note,
-                        **json.loads(line),
-                        "process_seconds": time.perf_counter() - start,
-                        "largest_mb": peak.largest / 1e6,
-                        "sum_mb": peak.together / 1e6,
-                    }
-                if process.wait() != 0:
-                    yield {"note": f"failed: {last_words(said)}"}
-        finally:
-            memory.end(process.pid)
+    process: subprocess.Popen
+    answer: IO[str]
+    said: IO[bytes]
+    seconds: float
+
+
+class Processes:
+    """Measures cases; a context, at whose end none of their processes runs any more."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, Waiting] = {}
+        self._open = ExitStack()
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def measured(self, case: Case) -> Iterator[dict]:
+        """Run a case; what it yields, with the seconds and the memory of its processes so far.
+
+        What fails yields a record that says so, in its last words.
+        """
+        waiting = self._waiting.pop(case.row, None) or self._start(case)
+        process, start = waiting.process, time.perf_counter()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        with memory.watched(process.pid) as peak:
+            for line in waiting.answer:
+                if line == "null\n":
+                    break
+                peak.look(memory.psutil.Process(process.pid))
+                yield {
+                    "note": case.note,
+                    **json.loads(line),
+                    "process_seconds": waiting.seconds + time.perf_counter() - start,
+                    "largest_mb": peak.largest / 1e6,
+                    "sum_mb": peak.together / 1e6,
+                }
+            else:
+                yield {"note": f"failed: {last_words(waiting.said)}"}
+                return
+        if COPIES and case.rounds:
+            self._waiting[case.row] = waiting
+        else:
+            process.stdin.close()
             process.wait()
+
+    def _start(self, case: Case) -> Waiting:
+        pins = {*portable.PINNED, *portable.UNSET}
+        environment = {name: value for name, value in os.environ.items() if name not in pins}
+        if case.numerics == "portable" and portable.is_x86():
+            environment |= portable.PINNED
+        reading, writing = os.pipe()
+        answer = self._open.enter_context(open(reading, encoding="utf-8"))  # noqa: SIM115
+        said = self._open.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        arguments = [case.function, json.dumps(case.arguments), str(writing), *case.imports]
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.case", *arguments], env=environment,
+            pass_fds=[writing], stdin=subprocess.PIPE, stdout=said, stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )  # fmt: skip
+        self._open.callback(_end, process)
+        os.close(writing)
+        answer.readline()  # says that all is imported; nothing, if it failed
+        return Waiting(process, answer, said, time.perf_counter() - start)
+
+
+def _end(process: subprocess.Popen) -> None:
+    memory.end(process.pid)
+    process.wait()
+    process.stdin.close()
 
 
 def last_words(said: IO[bytes]) -> str:

@@ -46,6 +46,13 @@ def broken():
     print("some words before")
     raise ValueError("the last word")
 
+counted = 0
+
+def process():
+    global counted
+    counted += "colorsys" in sys.modules
+    yield {"x": counted, "round": os.getpid()}
+
 def large():
     program = "import time; a = bytearray(300_000_000); time.sleep(1.2)"
     subprocess.run([sys.executable, "-c", program])
@@ -66,6 +73,11 @@ def cases(tmp_path, monkeypatch):
 
 def case(name: str, **options) -> Case:
     return Case(name, f"made_up_cases:{name}", **options)
+
+
+def measured(one: Case, rounds: int = 1) -> list[dict]:
+    with protocol.Processes() as processes:
+        return [found for _ in range(rounds) for found in processes.measured(one)]
 
 
 def test_every_writer_is_on_one_side_of_each_fold(work):
@@ -195,21 +207,27 @@ def test_the_file_has_the_columns_and_keeps_other_parts(tmp_path):
 
 
 def test_what_is_missing_or_fails_is_told(cases):
-    (missing,) = protocol.measured(case("absent"))
+    (missing,) = measured(case("absent"))
     assert missing["note"] == "not installed: a_library_that_nobody_has"
-    first, failed = protocol.measured(case("broken", note="usually"))
+    first, failed = measured(case("broken", note="usually"))
     assert (first["x"], first["note"]) == (1, "usually")
     assert failed["note"] == "failed: ValueError: the last word"
 
 
 @pytest.mark.parametrize("numerics", ["portable", "native"])
 def test_a_case_computes_with_its_own_numerics(cases, numerics):
-    (found,) = protocol.measured(case("pinned", numerics=numerics))
+    (found,) = measured(case("pinned", numerics=numerics))
     assert found["x"] == (numerics == "portable")
 
 
+def test_each_round_is_a_fresh_process_that_has_imported_before(cases):
+    found = measured(case("process", imports=("colorsys",)), rounds=3)
+    assert [one["x"] for one in found] == [1] * 3  # of what it has counted up
+    assert len({one["round"] for one in found}) == 3
+
+
 def test_memory_is_that_of_all_processes(cases):
-    (found,) = protocol.measured(case("large"))
+    (found,) = measured(case("large"))
     assert 300 < found["largest_mb"] < found["sum_mb"]
 
 

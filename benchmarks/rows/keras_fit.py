@@ -3,13 +3,15 @@
 import os
 from collections.abc import Callable, Sequence
 
+os.environ["KERAS_BACKEND"] = "jax"  # read at the import
+
+import keras
+
 from benchmarks.work import DROPOUT, HIDDEN, RATE, SEED, VALIDATION_BATCH, Work
 
 
 def prepare(work: Work, only: int) -> Callable[[], Sequence[float]]:
     """Of all folds train without the first `only`: each takes as long."""
-    os.environ["KERAS_BACKEND"] = "jax"  # read at the import
-    import keras
 
     def train() -> Sequence[float]:
         keras.utils.set_random_seed(SEED)
