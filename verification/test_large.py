@@ -295,3 +295,48 @@ def test_images_need_not_fit_into_memory(tmp_path):
     assert "MemoryError" in run(10**9).stderr
     assert run(10**6).stderr == ""
     assert dataset.load(tmp_path / "out/train.npz").shape == (3, 512, 512)
+
+
+# Validation of 15 batches, each of 33 MB and, scaled, four times that.
+VALIDATED = """
+import re, threading
+from pathlib import Path
+import numpy as np, torch
+from stages import kfold_train
+from taller.models.scaling import Scaling
+from taller.models.simple_nn import SimpleNN
+from taller.program import large
+from taller.training import engine
+from taller.training.batches import Batches, tensor
+
+def taken():
+    return int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+
+def watch():
+    global peak
+    while not done.wait(0.01):
+        peak = max(peak, taken())
+
+side, rows = (3, 224, 224), torch.arange(3330)
+images = large.zeros((len(rows), *side), np.uint8)
+np.ones(31 * 2**20, np.uint8)  # the C library keeps what is smaller, from now on
+cpu, scaling = torch.device("cpu"), Scaling((0.5,) * 3, (0.5,) * 3, side[1:])
+batches = Batches(tensor(images), torch.zeros_like(rows), rows, 222, cpu, scaling)
+before, peak, done = taken(), 0, threading.Event()
+thread = threading.Thread(target=watch)
+thread.start()
+engine.evaluate(SimpleNN(2, side, (8,)), batches)
+done.set()
+thread.join()
+print(peak - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no /proc: NOT tested")
+def test_batches_of_what_is_mapped_leave_no_holes_in_memory(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-c", VALIDATED], cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, check=True,
+    )  # fmt: skip
+    # Megabytes, of which a batch and its scaling are 300; with holes it is twice as much.
+    assert int(run.stdout) < 400

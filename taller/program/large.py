@@ -4,6 +4,7 @@ What was read or written of such a file stays in memory while there is room. The
 back when others want it, as it does with any file: nothing of it is needed.
 """
 
+import ctypes
 import os
 import shutil
 import weakref
@@ -20,6 +21,10 @@ from taller.program.unnamed import unnamed
 LIMIT = 256 * 2**20  # bytes of an array that are kept in memory
 PART = 16 * 2**20  # bytes that are handled at a time
 FOLDER = Path(".cache")
+# Bytes of a block of memory that the C library gives back at once: a batch of what is mapped. It
+# would keep those up to 32 MB, in holes that the next batch just does not fit into.
+BLOCK = 4 * 2**20
+M_MMAP_THRESHOLD = -3  # glibc's malloc.h
 
 
 def zeros(shape: Sequence[int], dtype: type) -> np.ndarray:
@@ -76,6 +81,7 @@ def mapped(
     So it does for the workers that joblib hands the array to, which open it by a name that Linux
     has for what this process has open; elsewhere they open `path`.
     """
+    _give_back()
     descriptor = os.dup(file.fileno())
     number = f"/proc/{os.getpid()}/fd/{descriptor}"
     name = number if os.access(number, os.R_OK) else path
@@ -86,6 +92,13 @@ def mapped(
         raise
     weakref.finalize(array.base, os.close, descriptor)  # as views have the same base
     return array
+
+
+def _give_back() -> None:
+    """From now on, in this process and its copies, where the C library is glibc."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(M_MMAP_THRESHOLD, BLOCK)
 
 
 def reserve(path: str, size: int, folder: Path, what: str, remedy: str) -> None:
