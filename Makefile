@@ -12,7 +12,7 @@ help:
 	@echo 'make repro   setup, then dvc repro: the whole pipeline, or what of it is out of date'
 	@echo 'make test    setup, then the tests'
 	@echo 'make verify  the whole pipeline anew, emulated processors, kills, bad input: is it as guaranteed?'
-	@echo 'make bench   how fast, against others and the machine: half an hour; PARTS="limit whole" for some'
+	@echo 'make bench   how fast, against others and the machine: 25 minutes; PARTS="limit whole" for some'
 	@echo 'make deps    after an import or a pin was changed: the code lines and pins in dvc.yaml'
 	@echo 'make exps    the experiments: every metric, and the params that differ'
 	@echo 'make ajuste  a grid of the same size for every model: learning rate, epochs, a knob of its own'

@@ -10,7 +10,7 @@ from benchmarks import results
 from benchmarks.parts import PARTS
 
 FILE = Path(__file__).with_name("benchmark.png")
-OURS, OTHERS = "#0072b2", "#b0b0b0"
+OURS, OTHERS = "#0072b2", "#707070"
 TITLES = {
     "simple_nn": "SimpleNN, 5 folds",
     "last_layer": "ResNet-18, last layer, 5 folds",
@@ -22,7 +22,7 @@ def draw(frame: pd.DataFrame, path: Path = FILE) -> None:
     figure = Figure(figsize=(9, 8), layout="constrained")
     axes = figure.subplots(3, 1, height_ratios=[9, 5, 6])
     for one, (name, title) in zip(axes, TITLES.items(), strict=False):
-        _bars(one, frame[frame["part"] == name], name, title)
+        _rates(one, frame[frame["part"] == name], name, title)
     growth = frame[frame["part"] == "growth"]
     _lines(axes[-1], results.medians(growth) if len(growth) else None)
     machines = "; ".join(frame["machine"].unique())
@@ -30,7 +30,8 @@ def draw(frame: pd.DataFrame, path: Path = FILE) -> None:
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
-def _bars(axes: Axes, part: pd.DataFrame, name: str, title: str) -> None:
+def _rates(axes: Axes, part: pd.DataFrame, name: str, title: str) -> None:
+    """A point for each row: bars would have no length on an axis without a zero."""
     axes.set_title(title, loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     if not len(part):
@@ -39,14 +40,21 @@ def _bars(axes: Axes, part: pd.DataFrame, name: str, title: str) -> None:
     found = results.medians(part, PARTS[name].ours)
     found = found[found["images_per_second"].notna()]
     rates = found["images_per_second"]
-    names = [*rates.index][::-1]
+    notes = [f", {one}" if one.startswith("of ") else "" for one in found["note"]]
+    names = [f"{row}{note}" for row, note in zip(rates.index, notes, strict=True)]
     colours = [OURS if one.startswith("ours") else OTHERS for one in names]
-    bars = axes.barh(names, rates[::-1], color=colours)
-    others = [f"  {one:.2g} × slower" if one > 1 else "" for one in found["ratio"]]
-    told = [f"{rate:,.0f}{other}" for rate, other in zip(rates, others, strict=True)][::-1]
-    axes.bar_label(bars, told, padding=3, fontsize=8)
+    axes.scatter(rates, names, color=colours, zorder=2)
+    axes.grid(axis="y", color="#e0e0e0")
+    for place, (rate, ratio) in enumerate(zip(rates, found["ratio"], strict=True)):
+        told = f"{rate:,.0f}" + (f"  {ratio:.2g} × slower" if ratio > 1 else "")
+        axes.annotate(
+            told, (rate, place), xytext=(8, 0), textcoords="offset points", va="center",
+            fontsize=8, bbox={"color": "white", "pad": 1},
+        )  # fmt: skip
+    axes.set_ylim(len(rates) - 0.4, -0.6)  # from the top
     axes.set_xscale("log")
     axes.set_xlim(right=rates.max() * 5)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
 
 
 def _lines(axes: Axes, found: pd.DataFrame | None) -> None:
@@ -61,4 +69,7 @@ def _lines(axes: Axes, found: pd.DataFrame | None) -> None:
         x, y = seconds.index / seconds.index[0], seconds / seconds.iloc[0]
         axes.loglog(x, y, marker="o", label=f"{row}: slope {slope:.2f}")
     axes.set_xlabel("times as much")
+    for axis, ticks in ((axes.xaxis, [1, 2, 5, 10, 20, 50]), (axes.yaxis, [0.5, 1, 2, 5, 10])):
+        axis.set_ticks(ticks, [f"{one:g}" for one in ticks])
+        axis.set_minor_formatter("")
     axes.legend(fontsize=8, frameon=False)
