@@ -81,7 +81,9 @@ def told(record: dict) -> str:
         "accuracy": "accuracy {:.4f}",
         "share": "share {:.3f}", "note": "{}",
     }  # fmt: skip
-    found = [form.format(record[key]) for key, form in forms.items() if record.get(key)]
+    found = [
+        form.format(record[key]) for key, form in forms.items() if record.get(key) not in (None, "")
+    ]
     return f"{record['row']}: {', '.join(found)}"
 
 

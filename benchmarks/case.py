@@ -62,8 +62,8 @@ def main() -> None:
             if not COPIES or (copy := os.fork()) == 0:
                 return answered(name, json.loads(arguments), answer)
             # When it has said goodbye, too, or the next case would be measured beside that.
-            if os.waitpid(copy, 0)[1]:
-                sys.exit(1)
+            if status := os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1]):
+                sys.exit(1 if status > 0 else f"ended by signal {-status}")
             print("null", file=answer, flush=True)
 
 

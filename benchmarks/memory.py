@@ -1,9 +1,15 @@
-"""How much memory a process and all that it starts take, looked at while they run."""
+"""How much memory a process and all that it starts need, looked at while they run.
 
+That is anonymous memory, and files that are in memory alone. What a system keeps of files on the
+disk, such as libraries, is not counted: every process of the machine shares it.
+"""
+
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -26,31 +32,53 @@ class Peak:
     largest: int = 0
     together: int = 0
 
-    def look(self, process: psutil.Process) -> None:
-        """Take the present into account."""
-        total = 0
-        try:
-            everybody = [process, *process.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return
-        for one in everybody:
-            try:
-                found = one.memory_full_info()
-            except psutil.Error:  # it has just ended
-                continue
-            self.largest = max(self.largest, found.rss)
-            total += getattr(found, "pss", found.rss)
-        self.together = max(self.together, total)
+    def look(self, pid: int) -> None:
+        """Take the present of a process and its children into account."""
+        found = [needed(one) for one in family(pid)]
+        self.largest = max([self.largest, *(alone for alone, _ in found)])
+        self.together = max(self.together, sum(in_parts for _, in_parts in found))
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all that it started, as long as they run."""
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def needed(process: psutil.Process) -> tuple[int, int]:
+    """Bytes that a process needs, in full, and with what several share in equal parts.
+
+    Elsewhere than on Linux both are what it has in memory, with files.
+    """
+    try:
+        if not psutil.LINUX:
+            return (process.memory_info().rss,) * 2
+        full, in_parts = (told(process.pid, name) for name in ("status", "smaps_rollup"))
+    except (OSError, psutil.Error):  # it has just ended
+        return 0, 0
+    return (
+        full.get("RssAnon", 0) + full.get("RssShmem", 0),
+        in_parts.get("Pss_Anon", 0) + in_parts.get("Pss_Shmem", 0),
+    )
+
+
+def told(pid: int, name: str) -> dict[str, int]:
+    """All sizes in a file of a process's folder in /proc, in bytes; none if it is ending."""
+    text = Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8")
+    return {one: int(size) * 1024 for one, size in re.findall(r"(\w+):\s+(\d+) kB", text)}
 
 
 @contextmanager
 def watched(pid: int) -> Iterator[Peak]:
     """The peak so far, while the block lasts."""
-    peak, done, process = Peak(), threading.Event(), psutil.Process(pid)
+    peak, done = Peak(), threading.Event()
 
     def watch() -> None:
         while not done.wait(INTERVAL):
-            peak.look(process)
+            peak.look(pid)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -59,17 +87,3 @@ def watched(pid: int) -> Iterator[Peak]:
     finally:
         done.set()
         thread.join()
-
-
-def end(pid: int) -> None:
-    """Kill a process and all that it started, if they still run."""
-    try:
-        process = psutil.Process(pid)
-        everybody = [*process.children(recursive=True), process]
-    except psutil.NoSuchProcess:
-        return
-    for one in everybody:
-        try:
-            one.kill()
-        except psutil.NoSuchProcess:
-            continue

@@ -14,19 +14,18 @@ Only Linux tells this. 20,000 pictures take 10 GB on the disk of the folder for 
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import yaml
 
+from benchmarks import memory
 from tools import example_pictures
 
 ROOT = Path(__file__).parents[1]
@@ -134,7 +133,7 @@ def watched(folder: Path, stage: str) -> tuple[float, float, float]:
             env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=said, stderr=said,
         )  # fmt: skip
         while program.poll() is None:
-            now = [memory(one) for one in family(program.pid)]
+            now = [used(one.pid) for one in memory.family(program.pid)]
             needed = max(needed, sum(one[0] for one in now))
             resident = max(resident, sum(one[1] for one in now))
             time.sleep(PAUSE)
@@ -145,25 +144,15 @@ def watched(folder: Path, stage: str) -> tuple[float, float, float]:
     return seconds, needed, resident
 
 
-def family(process: int) -> Iterator[int]:
-    """A process, and those that it and its own have started."""
-    yield process
-    with suppress(OSError):  # it has ended
-        for task in Path(f"/proc/{process}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                yield from family(int(child))
-
-
-def memory(process: int) -> tuple[float, float]:
+def used(process: int) -> tuple[float, float]:
     """MB that a process needs, and MB with mapped files; what several share, in equal parts."""
     try:
-        told = Path(f"/proc/{process}/smaps_rollup").read_text()
+        told = memory.told(process, "smaps_rollup")
     except OSError:  # it has ended
         return 0.0, 0.0
-    found = {name: int(size) * 1024 / 1e6 for name, size in re.findall(r"(\w+): +(\d+) kB", told)}
-    if not found:  # it is ending
+    if not told:  # it is ending
         return 0.0, 0.0
-    return found["Pss_Anon"] + found["Pss_Shmem"], found["Pss"]
+    return (told["Pss_Anon"] + told["Pss_Shmem"]) / 1e6, told["Pss"] / 1e6
 
 
 def main() -> None:

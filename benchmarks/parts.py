@@ -132,7 +132,7 @@ PARTS = {
     "pretraining": Part("ResNet-18 on letters, portable and native: 2", pretraining, OURS),
     "limit": Part("our share of what bare matrix products take: 2", limit),
     "whole": Part("dvc repro, against stages that do nothing: 3", whole),
-    "growth": Part("time by folds, images, processes and batch: 2", growth),
+    "growth": Part("time by folds, images, processes and batch: 4", growth),
     "cold": Part("dvc repro from nothing, by stage: as long as that takes", cold),
     "pictures": Part("1,000 to 20,000 own pictures: 5", pictures),
 }

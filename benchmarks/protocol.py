@@ -9,12 +9,13 @@ a round, ratios are taken within rounds, and the median of the rounds is told.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import IO, Literal
 
@@ -52,14 +53,14 @@ class Case:
     imports: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Waiting:
     """A process that has imported a case's libraries, in so many seconds."""
 
     process: subprocess.Popen
     answer: IO[str]
     said: IO[bytes]
-    seconds: float
+    seconds: float = 0.0
 
 
 class Processes:
@@ -67,28 +68,31 @@ class Processes:
 
     def __init__(self) -> None:
         self._waiting: dict[str, Waiting] = {}
-        self._open = ExitStack()
+        self._files = ExitStack()
 
     def __enter__(self) -> "Processes":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open.close()
+        for row in [*self._waiting]:
+            self._end(row)
+        self._files.close()
 
     def measured(self, case: Case) -> Iterator[dict]:
         """Run a case; what it yields, with the seconds and the memory of its processes so far.
 
         What fails yields a record that says so, in its last words.
         """
-        waiting = self._waiting.pop(case.row, None) or self._start(case)
+        waiting = self._waiting.get(case.row) or self._start(case)
         process, start = waiting.process, time.perf_counter()
-        process.stdin.write("\n")
-        process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has ended, which its answer tells
+            process.stdin.write("\n")
+            process.stdin.flush()
         with memory.watched(process.pid) as peak:
             for line in waiting.answer:
                 if line == "null\n":
                     break
-                peak.look(memory.psutil.Process(process.pid))
+                peak.look(process.pid)
                 yield {
                     "note": case.note,
                     **json.loads(line),
@@ -97,13 +101,13 @@ class Processes:
                     "sum_mb": peak.together / 1e6,
                 }
             else:
-                yield {"note": f"failed: {last_words(waiting.said)}"}
+                status = process.wait()  # when it has said why
+                words = f"ended by signal {-status}" if status < 0 else last_words(waiting.said)
+                yield {"note": f"failed: {words}"}
+                self._end(case.row)
                 return
-        if COPIES and case.rounds:
-            self._waiting[case.row] = waiting
-        else:
-            process.stdin.close()
-            process.wait()
+        if not (COPIES and case.rounds):
+            self._end(case.row)
 
     def _start(self, case: Case) -> Waiting:
         pins = {*portable.PINNED, *portable.UNSET}
@@ -111,25 +115,30 @@ class Processes:
         if case.numerics == "portable" and portable.is_x86():
             environment |= portable.PINNED
         reading, writing = os.pipe()
-        answer = self._open.enter_context(open(reading, encoding="utf-8"))  # noqa: SIM115
-        said = self._open.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        answer = self._files.enter_context(open(reading, encoding="utf-8"))  # noqa: SIM115
+        said = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         arguments = [case.function, json.dumps(case.arguments), str(writing), *case.imports]
         start = time.perf_counter()
+        # A session of its own: all that it starts can be ended, and an interrupt is for us alone.
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.case", *arguments], env=environment,
             pass_fds=[writing], stdin=subprocess.PIPE, stdout=said, stderr=subprocess.STDOUT,
-            encoding="utf-8",
+            encoding="utf-8", start_new_session=True,
         )  # fmt: skip
-        self._open.callback(_end, process)
+        waiting = self._waiting[case.row] = Waiting(process, answer, said)
         os.close(writing)
         answer.readline()  # says that all is imported; nothing, if it failed
-        return Waiting(process, answer, said, time.perf_counter() - start)
+        waiting.seconds = time.perf_counter() - start
+        return waiting
 
-
-def _end(process: subprocess.Popen) -> None:
-    memory.end(process.pid)
-    process.wait()
-    process.stdin.close()
+    def _end(self, row: str) -> None:
+        """End a case's process, and whatever it has left."""
+        waiting = self._waiting.pop(row)
+        with suppress(ProcessLookupError):
+            os.killpg(waiting.process.pid, signal.SIGKILL)
+        waiting.process.wait()
+        with suppress(BrokenPipeError):
+            waiting.process.stdin.close()
 
 
 def last_words(said: IO[bytes]) -> str:

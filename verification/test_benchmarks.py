@@ -2,12 +2,15 @@
 
 import importlib
 import math
+import os
 import sys
+import time
 from contextlib import nullcontext
 
 import joblib
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -50,8 +53,21 @@ counted = 0
 
 def process():
     global counted
-    counted += "colorsys" in sys.modules
+    counted += "made_up_library" in sys.modules
     yield {"x": counted, "round": os.getpid()}
+
+def ends_by_force():
+    yield {"x": 1}
+    if os.path.exists(os.environ["PYTHONPATH"] + "/left"):
+        os.kill(os.getpid(), 9)
+    print("a word of the first round")
+    open(os.environ["PYTHONPATH"] + "/left", "w").write(str(os.getpid()))
+
+def leaves():
+    process = subprocess.Popen(["sleep", "1000"])
+    yield {"x": process.pid}
+    while True:
+        pass
 
 def large():
     program = "import time; a = bytearray(300_000_000); time.sleep(1.2)"
@@ -68,6 +84,7 @@ def work(mnist_raw) -> Work:
 @pytest.fixture
 def cases(tmp_path, monkeypatch):
     (tmp_path / "made_up_cases.py").write_text(CASES, encoding="utf-8")
+    (tmp_path / "made_up_library.py").touch()
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}")
 
 
@@ -214,6 +231,36 @@ def test_what_is_missing_or_fails_is_told(cases):
     assert failed["note"] == "failed: ValueError: the last word"
 
 
+def test_the_end_of_a_round_or_of_what_waits_is_told(cases):
+    one = case("ends_by_force")
+    with protocol.Processes() as processes:
+        assert [found["x"] for found in processes.measured(one)] == [1]
+        _, failed = processes.measured(one)
+        assert failed["note"] == "failed: ended by signal 9"
+        two = case("two", arguments={"number": 1})
+        assert len([*processes.measured(two)]) == 2
+        (waiting,) = processes._waiting.values()
+        waiting.process.kill()
+        (failed,) = processes.measured(two)
+        assert failed["note"] == "failed: ended by signal 9"
+        assert len([*processes.measured(two)]) == 2  # anew
+
+
+def test_what_is_interrupted_leaves_no_process(cases):
+    with protocol.Processes() as processes:
+        found = next(processes.measured(case("leaves")))
+        assert psutil.pid_exists(found["x"])
+        (waiting,) = processes._waiting.values()
+    assert not psutil.pid_exists(waiting.process.pid)
+    for _ in range(100):  # init has to take notice
+        try:
+            os.killpg(waiting.process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail("a process of the session is left")
+
+
 @pytest.mark.parametrize("numerics", ["portable", "native"])
 def test_a_case_computes_with_its_own_numerics(cases, numerics):
     (found,) = measured(case("pinned", numerics=numerics))
@@ -221,7 +268,7 @@ def test_a_case_computes_with_its_own_numerics(cases, numerics):
 
 
 def test_each_round_is_a_fresh_process_that_has_imported_before(cases):
-    found = measured(case("process", imports=("colorsys",)), rounds=3)
+    found = measured(case("process", imports=("made_up_library",)), rounds=3)
     assert [one["x"] for one in found] == [1] * 3  # of what it has counted up
     assert len({one["round"] for one in found}) == 3
 
