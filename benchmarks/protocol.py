@@ -107,6 +107,8 @@ class Processes:
                 self._end(case.row)
                 return
         if not (COPIES and case.rounds):
+            process.stdin.close()
+            process.wait()  # to the end of what it tidies up
             self._end(case.row)
 
     def _start(self, case: Case) -> Waiting:
