@@ -52,26 +52,20 @@ def options() -> argparse.Namespace:
 def run(part: str, rounds: int) -> list[str]:
     """Measure a part, each record written and told as it comes; the rows that failed."""
     results.start(part)
-    cases, left_out, failed = PARTS[part].cases(rounds), set(), []
-    turns, start, name = [*in_turn(cases, rounds)], time.monotonic(), machine.name()
+    turns = [*in_turn(PARTS[part].cases(rounds), rounds)]
+    start, name = time.monotonic(), machine.name()
+    left_out: dict[str, str] = {}  # and why: it would not go better in the next round
     with Processes() as processes:
-        for done, (number, case) in enumerate(turns):
-            if case.row in left_out:
-                continue
-            for record in processes.measured(case):
+        for done, (number, case) in enumerate(turns, start=1):
+            for record in () if case.row in left_out else processes.measured(case):
                 about = {"machine": name, "part": part, "round": number} | record
                 about["row"] = " ".join([case.row, *([record["row"]] if "row" in record else [])])
                 results.add(about)
-                left = (time.monotonic() - start) * (len(turns) / (done + 1) - 1)
-                print(
-                    f"{part}, {done + 1} of {len(turns)}: {told(about)}; {minutes(left)}",
-                    flush=True,
-                )
+                left = minutes((time.monotonic() - start) * (len(turns) / done - 1))
+                print(f"{part}, {done} of {len(turns)}: {told(about)}; {left}", flush=True)
                 if "seconds" not in record and "share" not in record:
-                    left_out.add(case.row)  # it would not go better in the next round
-                    if record["note"].startswith("failed"):
-                        failed.append(case.row)
-    return failed
+                    left_out[case.row] = record["note"]
+    return [row for row, why in left_out.items() if why.startswith("failed")]
 
 
 def told(record: dict) -> str:
