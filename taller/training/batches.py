@@ -1,12 +1,14 @@
-"""Images cut into batches, which bring along how they are prepared for the network."""
+"""Images cut into batches, and what is done to them on their way into the network."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 # Bytes of stored inputs that are gathered and prepared at once, if those of a batch are fewer.
 AT_ONCE = 2**19
@@ -21,28 +23,14 @@ def identity(inputs: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Batches:
-    """The images at `rows`, in batches: iterated in order, or `shuffled`.
+    """The images at `rows`, in batches: iterated in order, or `shuffled`."""
 
-    Attributes
-    ----------
-    inputs : Tensor, shape (n, ...)
-    labels : Tensor of int64, shape (n,)
-    rows : Tensor of int64, shape (m,)
-        Which of the n images take part.
-    size : int
-        Images of a batch; the last one may have fewer, or one more.
-    device : torch.device
-        Where the batches are put.
-    prepare : callable
-        From stored inputs to the network's, batch by batch.
-    """
-
-    inputs: Tensor
-    labels: Tensor
-    rows: Tensor
-    size: int
-    device: torch.device
-    prepare: Prepare = identity
+    inputs: Tensor  # shape (n, ...)
+    labels: Tensor  # int64, shape (n,)
+    rows: Tensor  # int64, shape (m,): which of the n images take part
+    size: int  # images of a batch; the last one may have fewer, or one more
+    device: torch.device  # that batches are moved to
+    prepare: Prepare = identity  # from stored inputs to the network's, batch by batch
 
     def __len__(self) -> int:
         """How many batches there are."""
@@ -73,6 +61,15 @@ class Batches:
             yield from zip(self.prepare(inputs).split(part), labels.split(part), strict=True)
 
 
+def split(count: int, size: int) -> list[int]:
+    """Sizes of the batches that `count` images make; none is of one image, if there are more."""
+    full, rest = divmod(count, size)
+    # Batch normalisation cannot be trained on a single image: a last one joins its neighbours.
+    if rest == 1 and full:
+        return [size] * (full - 1) + [size + 1]
+    return [size] * full + [rest] * (rest > 0)
+
+
 def tensor(array: np.ndarray) -> Tensor:
     """The array's own memory as a tensor."""
     with warnings.catch_warnings():
@@ -81,10 +78,67 @@ def tensor(array: np.ndarray) -> Tensor:
         return torch.from_numpy(array)
 
 
-def split(count: int, size: int) -> list[int]:
-    """Sizes of the batches that `count` images make; none is of one image, if there are more."""
-    full, rest = divmod(count, size)
-    # Batch normalisation cannot be trained on a single image: a last one joins its neighbours.
-    if rest == 1 and full:
-        return [size] * (full - 1) + [size + 1]
-    return [size] * full + [rest] * (rest > 0)
+@dataclass(frozen=True)
+class Scaling:
+    """From stored levels to what a network was trained on: ``(x / 255 - mean) / std``.
+
+    Calling it takes uint8 images of shape (n, channels, height, width), 0 to 255, and gives
+    float32 of shape (n, channels, *size), after a bilinear resize where `size` asks for one. The
+    resize happens batch by batch: 60,000 images at 224 pixels would fill 12 GB. `mean` and `std`
+    are of each channel, or one for all of them; `size` is height and width.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: tuple[int, int]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        mean, std = (_along_channels(part, images.device) for part in (self.mean, self.std))
+        scaled = images.float().div_(255).sub_(mean).div_(std)
+        if scaled.shape[-2:] == self.size:
+            return scaled
+        return interpolate(scaled, size=self.size, mode="bilinear", antialias=False)
+
+    def suited(self, shape: Sequence[int], longer_side: int) -> "Scaling":
+        """The same for images of another shape, with their longer side resized to so many pixels.
+
+        `shape` is channels, height and width; one channel gets the channels' averages.
+        """
+        channels, *sides = shape
+        height, width = (max(1, round(side * longer_side / max(sides))) for side in sides)
+        if channels == 1:
+            return Scaling((fmean(self.mean),), (fmean(self.std),), (height, width))
+        return Scaling(self.mean, self.std, (height, width))
+
+
+def _along_channels(values: tuple[float, ...], device: torch.device) -> float | Tensor:
+    if len(values) == 1:
+        return values[0]  # cheaper than a tensor, in every step
+    return torch.tensor(values, device=device).view(-1, 1, 1)
+
+
+@dataclass(frozen=True)
+class Standardizer:
+    """``(x - mean) / std`` of each feature: float32, shape (features,).
+
+    Features of a pretrained network differ in scale by orders of magnitude, and an optimizer
+    with one learning rate would still be on its way in the small ones when the large are done.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        return (inputs - self.mean) / self.std
+
+    @classmethod
+    def of(cls, inputs: Tensor) -> "Standardizer":
+        """That of these inputs, shape (n, features); a constant feature becomes 0."""
+        std, mean = torch.std_mean(inputs, dim=0, correction=0)
+        return cls(mean, torch.where(std > 0, std, torch.ones_like(std)))
+
+    def absorb_into(self, state: dict[str, Tensor], layer: str) -> None:
+        """Have a linear layer of standardized inputs take inputs as they are."""
+        weight, bias = f"{layer}.weight", f"{layer}.bias"
+        state[weight] = state[weight] / self.std.cpu()
+        state[bias] = state[bias] - state[weight] @ self.mean.cpu()

@@ -1,238 +1,154 @@
-"""Fits on a Dask cluster instead of this machine's cores.
+"""Fits on the workers of a Dask cluster instead of this machine's cores.
 
-joblib's own backend hands out the fits. A scheduler only passes things on, and needs nothing of
-this project; a worker has to compute as this process does, bit for bit, or is refused.
+joblib's backend hands out the fits. The scheduler only passes things on, and needs nothing of this
+project; a worker has to compute as this process does, bit for bit, or is refused.
 """
 
+import functools
 import logging
 import operator
 import os
-import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import joblib
 import numpy as np
-import torch
-from joblib.parallel import ParallelBackendBase, get_active_backend
+from joblib.parallel import ParallelBackendBase
 
-from taller.program.errors import Problem, refuse
-from taller.training import forked, same_bits
+from taller.common.errors import UserError, refuse
+from taller.training import checkpoint
+from taller.training.workers import Report
 
 if TYPE_CHECKING:  # loaded where a scheduler is named, and nowhere else
-    from distributed import Client, Future, Worker
+    from distributed import Client, Worker
 
-Each = TypeVar("Each")
-Result = TypeVar("Result")
-
-SCHEDULER = "TALLER_SCHEDULER"  # the environment variable with its address
+VARIABLE = "TALLER_SCHEDULER"
 PATIENCE = 30  # seconds for a scheduler to answer, and again for a first worker
 REMEDY = "start workers with: make worker SCHEDULER={}"
+# A worker lives longer than a run: of its code counts what it was when it was first asked.
+_environment = functools.cache(checkpoint.environment)
 
 
-@contextmanager
-def fits_at_once(device: torch.device) -> Iterator[None]:
-    """Have joblib run the fits of the block at once: here, or where the environment says.
-
-    Here it is a process per core, and a single one on a GPU. With ``TALLER_SCHEDULER`` it is the
-    workers of that Dask scheduler. What comes out is the same.
-
-    Raises
-    ------
-    Problem
-        Where there is no such scheduler, no worker, one that would compute other bits, or all of
-        them are lost.
-    """
-    if address := os.environ.get(SCHEDULER):
-        with _connected(address) as client, joblib.parallel_config("dask", client=client):
-            yield
-    else:
-        jobs = 1 if device.type == "cuda" else joblib.cpu_count()
-        with joblib.parallel_config(forked.backend(jobs), n_jobs=jobs):
-            yield
+def scheduler() -> str:
+    """The address of the scheduler that the environment names, or nothing."""
+    return os.environ.get(VARIABLE, "")
 
 
-def active() -> "Client | None":
-    """The cluster on which joblib's context would have fits run, or None."""
-    return getattr(get_active_backend()[0], "client", None)
+def run(function: Callable, fits: Sequence[tuple], shared: tuple, *, report: Report) -> list:
+    """Call ``function(*shared, *fit, report)`` for each fit (repeat, fold, checkpoint), on workers.
 
-
-def run(
-    client: "Client",
-    call: Callable[..., Result],
-    each: Iterable[Each],
-    arrays: Iterable[np.ndarray],
-) -> Iterator[Result]:
-    """Call ``call(one, *arrays)`` for each one, on the workers.
-
-    All but `each` goes to every worker once, however many calls it makes; an array that was
-    in the last run of this client is there already. A call whose worker is lost is made again
-    on another.
-
-    Yields
-    ------
-    object
-        What each call gives, as they come.
+    A fit that has ended is saved here, in its checkpoint, and is not made again. One whose worker
+    is lost is made again on another. `report` is called when a fit has ended.
 
     Raises
     ------
-    Problem
-        Where the scheduler, all workers, or four in a row that made the same call, were lost.
+    UserError
+        Where there is no such scheduler or no worker, one would compute other bits, or all are
+        lost.
     """
-    from distributed import KilledWorker
+    (training, *arrays), outcomes, calls = shared, {}, []
+    with _connected(scheduler()) as client:
+        call = functools.partial(_fit, checkpoint.environment(), function, training)
+        # To every worker once, a memory map as a plain array. Neither joblib nor the scheduler
+        # has to open what is of this project.
+        call, *arrays = client.scatter([call, *map(np.asarray, arrays)], broadcast=True, hash=False)
+        for number, (*fit, saved) in enumerate(fits):
+            reached = saved and saved.load()
+            if reached and len(reached["history"]) == training.config.epochs:
+                outcomes[number] = function(*shared, *fit, _memory(reached), report)
+            else:
+                calls.append(joblib.delayed(operator.call)(call, number, *fit, *arrays))
+        with joblib.parallel_config(_backend(client)):
+            parallel = joblib.Parallel(
+                batch_size=1, pre_dispatch="all", return_as="generator_unordered"
+            )
+        for number, outcome, reached, last in parallel(calls) if calls else ():
+            if saved := fits[number][-1]:
+                saved.save(reached)
+            outcomes[number] = outcome
+            report(*last)
+    return [outcomes[number] for number in range(len(fits))]
 
-    if not (each := list(each)):
-        return
-    placed = _placed(client, arrays)
-    guarded = partial(_guarded, same_bits.settings(), call)
-    (sent,) = client.scatter([guarded], broadcast=True, hash=False)
-    with joblib.parallel_config(_backend(client)):
-        parallel = joblib.Parallel(
-            batch_size=1, pre_dispatch="all", return_as="generator_unordered"
-        )
-    # The scheduler opens what is submitted: nothing in it may be of this project.
-    try:
-        yield from parallel(joblib.delayed(operator.call)(sent, one, *placed) for one in each)
-    except (CancelledError, KilledWorker) as error:
-        raise Problem(
-            f"{SCHEDULER}: expected its workers to last, found: {error}; fits that ended are kept"
-        ) from None
+
+def _fit(
+    expected: dict[str, str], function: Callable, training: object, number: int, *fit_and_arrays
+) -> tuple:
+    """In a worker, which may have come after all others were looked at."""
+    from distributed import get_worker
+
+    worker, memory, last = get_worker(), _memory(None), []
+    if difference := _difference(expected, worker):
+        remedy = REMEDY.format(worker.scheduler.address)
+        raise UserError(f"{worker.address}: {difference}; {remedy}")
+
+    def report(*message: object) -> None:
+        if worker.state.tasks[worker.get_current_task()].state == "cancelled":
+            raise CancelledError  # nobody waits for it any more
+        last[:] = message
+
+    fit, arrays = fit_and_arrays[:2], fit_and_arrays[2:]
+    outcome = function(training, *arrays, *fit, memory, report)
+    return number, outcome, memory.reached, last
+
+
+def _memory(reached: dict | None) -> SimpleNamespace:
+    """A checkpoint of a fit that runs where there are no files."""
+    memory = SimpleNamespace(reached=reached, load=lambda: reached)
+    memory.save = functools.partial(setattr, memory, "reached")
+    return memory
+
+
+def _difference(expected: dict[str, str], dask_worker: "Worker") -> str:
+    """In what this process, a worker, differs from the one that asks, or nothing."""
+    found = {**_environment(), "threads": str(dask_worker.state.nthreads)}
+    for name, value in {**expected, "threads": "1"}.items():
+        if found[name] != value:
+            return f"expected {name} {value or 'not set'}, found {found[name] or 'not set'}"
+    return ""
 
 
 def _backend(client: "Client") -> ParallelBackendBase:
     """joblib's, but where there is a single worker, too: joblib would make its calls here."""
+    from joblib._dask import DaskDistributedBackend
 
-    class Backend(type(get_active_backend()[0])):
+    class Backend(DaskDistributedBackend):
         def effective_n_jobs(self, n_jobs: int | None) -> int:
             return max(2, super().effective_n_jobs(n_jobs))
 
     return Backend(client=client)
 
 
-_HELD: "weakref.WeakKeyDictionary[Client, list[tuple[weakref.ref, Future]]]" = (
-    weakref.WeakKeyDictionary()
-)
-
-
-def _placed(client: "Client", arrays: Iterable[np.ndarray]) -> "list[Future]":
-    """The arrays on every worker; those of the run before that are in this one stay there."""
-    arrays = list(arrays)
-    before = {id(ref()): future for ref, future in _HELD.pop(client, [])}
-    placed = [before.get(id(array)) for array in arrays]
-    del before  # the workers let go of what this run does not need, before there is more
-    for place, array in enumerate(arrays):
-        if placed[place] is None:
-            # As a plain array: of a memory map Dask would look at the file's name.
-            futures = client.scatter([np.asarray(array)], broadcast=True, hash=False)
-            placed[place] = futures[0]
-    _HELD[client] = [(weakref.ref(a), future) for a, future in zip(arrays, placed, strict=True)]
-    return placed
-
-
-def _guarded(
-    expected: dict[str, str], call: Callable[..., Result], one: Each, *arrays: np.ndarray
-) -> Result:
-    """In a worker, which may have come after all others were looked at."""
-    from distributed import get_worker
-
-    worker = get_worker()
-    if told := same_bits.unlike(expected, worker.state.nthreads):
-        raise Problem(f"{worker.address}: {told}; {REMEDY.format(worker.scheduler.address)}")
-    return call(one, *arrays)
-
-
-@contextmanager
-def relayed(client: "Client", tick: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
-    """`tick` for calls in workers: they give messages, and `tick` gets each one once, here.
-
-    A fit that is run again, because its worker was lost, says what it said before.
-    """
-    topic, told = f"taller-{client.id}", set()
-
-    def hand_on(event: tuple[float, str]) -> None:
-        if event[1] not in told:
-            told.add(event[1])
-            tick(event[1])
-
-    client.subscribe_topic(topic, hand_on)
-    try:
-        yield partial(_tell, topic)
-    finally:
-        client.unsubscribe_topic(topic)
-
-
-def _tell(topic: str, message: str) -> None:
-    """In a worker: hand on what a call has to say, or end it when nobody waits for it any more."""
-    from distributed import get_worker
-
-    worker = get_worker()
-    if worker.state.tasks[worker.get_current_task()].state == "cancelled":
-        raise CancelledError
-    worker.log_event(topic, message)
-
-
 @contextmanager
 def _connected(address: str) -> "Iterator[Client]":
+    """A client, all of whose workers would compute the same bits."""
     try:
-        import distributed
+        from distributed import Client, KilledWorker
     except ModuleNotFoundError:
-        raise Problem(
-            f"{SCHEDULER}: expected Dask for {address}, found none; install it with: "
-            "pip install --constraint constraints.txt --editable '.[cluster]'"
-        ) from None
-    for name in ("distributed", "distributed.client"):  # what is wrong is told in one line, below
+        install = "pip install --constraint constraints.txt --editable '.[cluster]'"
+        raise UserError(f"{VARIABLE}: expected Dask, found none; {install}") from None
+    for name in ("distributed", "distributed.client"):  # what is wrong is one line, below
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise Problem(
-            f"{SCHEDULER}: expected a Dask scheduler at {address}, found none: {error}"
-        ) from None
-    with client:
-        _wait(client, address)
-        _refuse_unlike(client, address)
+    with ExitStack() as stack:
+        try:
+            client = Client(address, timeout=PATIENCE, set_as_default=False)
+            stack.enter_context(client).wait_for_workers(1, timeout=PATIENCE)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{VARIABLE}: expected a Dask scheduler with workers at {address}, found: "
+                f"{error}; {REMEDY.format(address)}"
+            ) from None
+        # One without this project cannot even be asked.
+        answers = client.run(_difference, checkpoint.environment(), on_error="return").items()
+        lines = (f"{worker}: {' '.join(str(one).split())}" for worker, one in answers if one)
+        refuse(f"{line}; {REMEDY.format(address)}" for line in lines)
         print(f"fits on the {len(client.nthreads())} workers of {address}", flush=True)
-        with _lasting(client):
+        try:
             yield client
-
-
-@contextmanager
-def _lasting(client: "Client") -> Iterator[None]:
-    """Keep the scheduler from taking copies of data away from workers, which will want them again.
-
-    Every two seconds it would look for workers that need theirs for nothing at that moment.
-    """
-    if not client.amm.running():
-        yield
-        return
-    client.amm.stop()
-    try:
-        yield
-    finally:
-        if client.status == "running":  # else the scheduler is lost
-            client.amm.start()
-
-
-def _wait(client: "Client", address: str) -> None:
-    if not client.nthreads():
-        print(f"{address} has no workers yet: waiting {PATIENCE} s for a first one", flush=True)
-    try:
-        client.wait_for_workers(1, timeout=PATIENCE)
-    except TimeoutError:
-        raise Problem(
-            f"{SCHEDULER}: expected workers at {address}, found none; {REMEDY.format(address)}"
-        ) from None
-
-
-def _refuse_unlike(client: "Client", address: str) -> None:
-    found = client.run(_unlike, same_bits.settings(), on_error="return")
-    # One without this project cannot even be asked.
-    lines = (f"{worker}: {told}" for worker, told in found.items() if told)
-    refuse(f"{' '.join(line.split())}; {REMEDY.format(address)}" for line in lines)
-
-
-def _unlike(expected: dict[str, str], dask_worker: "Worker") -> str:
-    return same_bits.unlike(expected, dask_worker.state.nthreads)
+        except (CancelledError, KilledWorker) as error:
+            raise UserError(
+                f"{VARIABLE}: expected the workers to last, found: {error}; "
+                "what has ended is not trained again"
+            ) from None

@@ -1,115 +1,105 @@
 """Train a network on every fold, and once on all images, at the same time."""
 
-import copy
-import os
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from taller.program import files
-from taller.program.progress import shared_bar
-from taller.training import cluster, forked, workers
-from taller.training.batches import Prepare, identity, tensor
-from taller.training.engine import Recipe
-from taller.training.fold_fit import FoldFit, Task, Tick, fit_fold, fit_here, which
-from taller.training.journal import FitJournal, InMemory, Journal
-from taller.training.standardizer import Standardizer
+from taller.common import files, seeds
+from taller.evaluation import metrics
+from taller.training import cluster, engine, workers
+from taller.training.batches import Batches, Prepare, Standardizer, identity, tensor
+from taller.training.checkpoint import Checkpoints, FitCheckpoint
+from taller.training.engine import TrainingConfig
+from taller.training.workers import Report
 
 # Inputs that prepared have fewer bytes are prepared once, rather than in every epoch of every fit.
 PREPARED_LIMIT = 2**28
+# Large batches: validation holds no activations. Of large inputs fewer: each process has a batch.
+VALIDATION_BATCH, VALIDATION_BYTES = 1000, 32 * 2**20
+# Inputs of fewer bytes go to the GPU once; larger ones batch by batch.
+GPU_LIMIT = 8 * 2**30
+
+
+@dataclass(frozen=True)
+class Training:
+    """How every fit is made."""
+
+    config: TrainingConfig
+    build: Callable[[], nn.Module]  # gives a fresh network; called under each fit's own seed
+    seed: int  # of the run
+    device: torch.device
+    # From the network to what its optimizer gets: parameters, or groups with an ``lr`` each.
+    groups: Callable[[nn.Module], Iterable] = nn.Module.parameters
+    prepare: Prepare = identity  # from stored inputs to the network's, batch by batch
+    # The linear layer whose inputs get the same scale in every feature, instead of `prepare`, by
+    # what each fit's own training images say of it.
+    standardize: str = ""
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What K fits on K folds, and one on everything, gave.
+    """What fits gave: one, or those of K folds and one on all images, or those of all repeats.
 
     Attributes
     ----------
-    history : DataFrame
-        A row per epoch: ``repeat`` and ``fold`` from 1, and what `engine.Fit.history` has.
-    scores : DataFrame
-        Records in long form: ``repeat``, ``fold``, ``metric``, ``value``. After the last epoch, on
-        the validation images: ``accuracy``, ``precision``, ``recall``, ``f1`` (macro;
-        fractions), ``log_loss`` (nats), ``train_images`` and ``val_images``.
-    state : dict of Tensor
-        Weights of the fit on all images.
-    trained_parameters : int
-        How many numbers the optimizer could change.
-    standardizer : Standardizer or None
-        Of the inputs of the fit on all images, where they were standardized.
+    history : list of dict
+        Per epoch of a fold: ``repeat`` and ``fold`` from 1, and what `engine.Fit.history` has.
+    scores : list of dict
+        In long form: ``repeat``, ``fold``, ``metric``, ``value``. After the last epoch, on the
+        validation images: ``accuracy``, ``precision``, ``recall``, ``f1`` (macro; fractions),
+        ``log_loss`` (nats), ``train_images`` and ``val_images``.
     """
 
-    history: pd.DataFrame
-    scores: pd.DataFrame
-    state: dict[str, Tensor]
-    trained_parameters: int
-    standardizer: Standardizer | None = None
+    trained_parameters: int  # numbers that the optimizer could change
+    history: list[dict] = field(default_factory=list)
+    scores: list[dict] = field(default_factory=list)
+    state: dict[str, Tensor] = field(default_factory=dict)  # of the fit on all images
 
     def __str__(self) -> str:
-        accuracy = self.scores.query("metric == 'accuracy'")["value"]
-        spread = f"{accuracy.mean():.4f} ± {accuracy.std():.4f}"
-        losses = self.history.groupby("epoch")[["train_loss", "val_loss"]].mean().tail(3)
-        train, val = (", ".join(f"{loss:.4f}" for loss in losses[one]) for one in losses)
+        accuracy = pd.DataFrame(self.scores).query("metric == 'accuracy'")["value"]
+        losses = pd.DataFrame(self.history).groupby("epoch")[["train_loss", "val_loss"]].mean()
+        train, val = (", ".join(f"{loss:.4f}" for loss in losses[one].tail(3)) for one in losses)
         return (
-            f"accuracy {spread} over {len(accuracy)} folds; has it converged? "
-            f"mean loss of the last epochs: train {train}; val {val}"
+            f"accuracy {accuracy.mean():.4f} ± {accuracy.std():.4f} over {len(accuracy)} folds; "
+            f"has it converged? mean loss of the last epochs: train {train}; val {val}"
         )
 
-    def raw_state(self, head: str) -> dict[str, Tensor]:
-        """The weights, those of `head` such that it takes inputs that were not standardized."""
-        if self.standardizer is None:
-            return self.state
-        keys = [f"{head}.{name}" for name in ("weight", "bias")]
-        absorbed = self.standardizer.absorbed(*(self.state[key] for key in keys))
-        return self.state | dict(zip(keys, absorbed, strict=True))
-
     def save(self, folder: Path) -> None:
-        """Write ``history.csv`` and ``scores.csv``; the folder's name is the model's in them."""
-        with files.whole(folder / "history.csv") as file:
-            self.history.to_csv(file, index=False, float_format="%.6f")
-        records = self.scores.copy()
-        records.insert(0, "model", folder.name)
-        with files.whole(folder / "scores.csv") as file:
-            records.to_csv(file, index=False, float_format="%.8g")
+        """Write ``history.csv`` and ``scores.csv``."""
+        with files.atomic_write(folder / "history.csv") as file:
+            pd.DataFrame(self.history).to_csv(file, index=False, float_format="%.6f")
+        with files.atomic_write(folder / "scores.csv") as file:
+            pd.DataFrame(self.scores).to_csv(file, index=False, float_format="%.8g")
 
 
-def joined(repeats: Sequence[CrossValidation]) -> CrossValidation:
-    """The history and scores of all repeats; the fit on all images is the first one's."""
-    return replace(
-        repeats[0],
-        history=pd.concat([one.history for one in repeats], ignore_index=True),
-        scores=pd.concat([one.scores for one in repeats], ignore_index=True),
-    )
+def joined(parts: Sequence[CrossValidation]) -> CrossValidation:
+    """The history and scores of all; the weights are the first one's."""
+    history = [row for part in parts for row in part.history]
+    scores = [row for part in parts for row in part.scores]
+    return replace(parts[0], history=history, scores=scores)
 
 
 def cross_validate(
-    recipe: Recipe,
+    training: Training,
     inputs: np.ndarray,
     labels: np.ndarray,
     folds: np.ndarray,
     *,
-    batch_size: int,
-    prepare: Prepare = identity,
-    standardize: bool = False,
-    seed: int,
     repeat: int = 0,
-    device: torch.device,
     label: str = "folds",
-    journal: Journal | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> CrossValidation:
-    """Fit `recipe` once without each fold and, in the first repeat, once on all images.
+    """Fit a network once without each fold and, in the first repeat, once on all images.
 
     Each fit has one thread and a seed of its own (`seeds.of_fit`), so that neither the number
-    of cores nor the order in which fits happen to run changes a bit of the outcome. joblib's
-    context says where and how many at once they run; without one, one after the other.
+    of processes nor the order in which fits happen to run changes a bit of the outcome. They run
+    on the cores of this machine, or on the cluster that the environment names (`cluster`).
 
     Parameters
     ----------
@@ -118,99 +108,110 @@ def cross_validate(
     labels : ndarray of int64, shape (n,)
     folds : ndarray of int, shape (n,)
         The fold, 0 to K - 1, in which each image validates; one of -1 never does.
-    batch_size : int
-        Images per step.
-    prepare : callable
-        From stored inputs to the network's, batch by batch.
-    standardize : bool
-        Whether each feature of the inputs is given the same scale instead, by what each fit's
-        own training images say of it.
     repeat : int
-        From 0; of the later ones `state` is empty.
+        From 0.
     label : str
         Whose folds they are, for whoever watches.
-    journal : Journal, optional
-        Keeps what each fit has reached, and from it each goes on. Of fits on a cluster it keeps
-        those that have ended.
+    checkpoints : Checkpoints, optional
+        Where each fit saves its epochs, and goes on from. On a cluster, fits that have ended.
     """
+    epochs, fits, outcomes = training.config.epochs, [], []
     # The fit on all images is the longest: it starts first.
-    held_out = [*([None] if repeat == 0 else []), *range(int(folds.max()) + 1)]
-    task = Task(recipe, batch_size, prepare, standardize, seed, repeat, device)
-    kept = {fold: _kept(journal, label, task, fold) for fold in held_out}
-    run = _here if (client := cluster.active()) is None else partial(_on_cluster, client)
-    with shared_bar(recipe.epochs * len(held_out), label, "epoch") as tick:
-        fits = run(task, kept, tick, (inputs, labels, folds))
+    for fold in [*([None] if repeat == 0 else []), *range(int(folds.max()) + 1)]:
+        name = f"repeat {repeat + 1}, {_name(fold)}"
+        saved = checkpoints and checkpoints.of_fit(name, f"{label}: {_name(fold)}", epochs)
+        fits.append((repeat, fold, saved))
+    if not cluster.scheduler():
+        inputs, training = _prepared(inputs, training)
+    shared, processes = (training, inputs, labels, folds), workers.count(training.device)
+    with workers.progress(epochs * len(fits), label) as report:
+        if cluster.scheduler():
+            outcomes = cluster.run(fit_fold, fits, shared, report=report)
+        elif processes > 1:
+            outcomes = workers.run(fit_fold, fits, shared, processes=processes, report=report)
+        else:
+            for fit in fits:
+                outcomes.append(fit_fold(*shared, *fit, report))
+    return joined(outcomes)
+
+
+def fit_fold(
+    training: Training,
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    folds: np.ndarray,
+    repeat: int,
+    fold: int | None,
+    checkpoint: FitCheckpoint | None,
+    report: Report,
+) -> CrossValidation:
+    """Fit without a fold, or on all images where it is None, in one thread.
+
+    `inputs`, `labels` and `folds` are as `cross_validate` takes them.
+    """
+    config, device, images = training.config, training.device, tensor(inputs)
+    validates = np.zeros(len(folds), bool) if fold is None else folds == fold
+    train_rows, val_rows = np.flatnonzero(~validates), np.flatnonzero(validates)
+    if device.type == "cuda" and images.nbytes < GPU_LIMIT:
+        images = images.to(device)
+    prepare = training.prepare
+    with engine.threads(1):
+        if training.standardize:
+            prepare = Standardizer.of(images[train_rows].to(device))
+        batches = partial(Batches, images, tensor(labels), device=device, prepare=prepare)
+        val_batch = max(2, min(VALIDATION_BATCH, VALIDATION_BYTES // max(1, images[0].nbytes)))
+        outcome = engine.fit(
+            training.build,
+            lambda network: config.optimizer(training.groups(network)),
+            [batches(torch.from_numpy(train_rows), config.batch_size)] * config.epochs,
+            schedule=config.schedule,
+            seed=seeds.of_fit(training.seed, repeat, fold),
+            device=device,
+            validation=None if fold is None else batches(torch.from_numpy(val_rows), val_batch),
+            on_epoch=lambda row: report(_name(fold), row["epoch"], _line(row, config.epochs)),
+            checkpoint=checkpoint,
+        )
+        trained = sum(p.numel() for p in outcome.model.parameters() if p.requires_grad)
+        if fold is None:
+            state = {name: one.cpu() for name, one in outcome.model.state_dict().items()}
+            if training.standardize:
+                prepare.absorb_into(state, training.standardize)
+            state = {name: one.contiguous() for name, one in state.items()}
+            return CrossValidation(trained, state=state)
+    place = {"repeat": repeat + 1, "fold": fold + 1}
+    scores = _scores(outcome.logits, labels[val_rows]) | {
+        "train_images": len(train_rows),
+        "val_images": len(val_rows),
+    }
     return CrossValidation(
-        history=pd.DataFrame([row for fit in fits for row in fit.history]),
-        scores=pd.DataFrame([row for fit in fits for row in fit.scores]),
-        state=fits[0].state,
-        trained_parameters=fits[0].trained_parameters,
-        standardizer=fits[0].standardizer,
+        trained,
+        [place | row for row in outcome.history],
+        [place | {"metric": name, "value": value} for name, value in scores.items()],
     )
 
 
-def _prepared(inputs: np.ndarray, prepare: Prepare) -> tuple[np.ndarray, Prepare]:
+def _name(fold: int | None) -> str:
+    return "all images" if fold is None else f"fold {fold + 1}"
+
+
+def _line(row: dict[str, float], epochs: int) -> str:
+    part = "val" if "val_loss" in row else "train"
+    return (
+        f"epoch {row['epoch']} of {epochs}: {part} loss {row[f'{part}_loss']:.4f}, "
+        f"accuracy {row[f'{part}_accuracy']:.4f}"
+    )
+
+
+def _prepared(inputs: np.ndarray, training: Training) -> tuple[np.ndarray, Training]:
     """The same inputs, prepared where that is small; each by itself, so no batch is an input."""
+    prepare = training.prepare
     size = prepare(tensor(inputs[:1])).nbytes * len(inputs)
     if prepare is identity or size > PREPARED_LIMIT:
-        return inputs, prepare
-    return prepare(tensor(inputs)).numpy(), identity
+        return inputs, training
+    return prepare(tensor(inputs)).numpy(), replace(training, prepare=identity)
 
 
-Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, labels, folds
-
-
-def _here(
-    task: Task, kept: dict[int | None, FitJournal | None], tick: Tick, arrays: Arrays
-) -> list[FoldFit]:
-    """The fits in processes of this machine, which read and write its files."""
-    inputs, prepare = _prepared(arrays[0], task.prepare)
-    arrays, task = (inputs, *arrays[1:]), replace(task, prepare=prepare)
-    jobs = min(joblib.effective_n_jobs(None), len(kept))
-    with ExitStack() as stack:
-        if jobs > 1 and not forked.active():
-            workers.sweep()
-            stack.enter_context(workers.room())
-            arrays = [stack.enter_context(workers.shared(one)) for one in arrays]
-        return joblib.Parallel(n_jobs=jobs)(
-            joblib.delayed(fit_here)(os.getpid(), task, tick, fold, one, *arrays)
-            for fold, one in kept.items()
-        )
-
-
-def _on_cluster(
-    client: "cluster.Client",
-    task: Task,
-    kept: dict[int | None, FitJournal | None],
-    tick: Tick,
-    arrays: Arrays,
-) -> list[FoldFit]:
-    """The fits in processes of any machine: the journal is here, and so are their files."""
-    reached = {fold: None if one is None else InMemory(one.load()) for fold, one in kept.items()}
-    ended = {fold for fold, one in reached.items() if one and one.epochs() == task.recipe.epochs}
-    fits = {fold: fit_fold(task, tick, fold, reached.pop(fold), *arrays) for fold in ended}
-    with cluster.relayed(client, tick) as told:
-        call = partial(_fit_there, task, told, reached)
-        for fold, fit, one in cluster.run(client, call, reached, arrays):
-            if one is not None:
-                kept[fold].save(one.reached)
-            fits[fold] = fit
-    return [fits[fold] for fold in kept]
-
-
-def _fit_there(
-    task: Task,
-    tick: Tick,
-    reached: dict[int | None, InMemory | None],
-    fold: int | None,
-    *arrays: np.ndarray,
-) -> tuple[int | None, FoldFit, InMemory | None]:
-    kept = copy.copy(reached[fold])  # a fit that is run again begins where the first one did
-    return fold, fit_fold(task, tick, fold, kept, *arrays), kept
-
-
-def _kept(journal: Journal | None, label: str, task: Task, fold: int | None) -> FitJournal | None:
-    if journal is None:
-        return None
-    name = f"repeat {task.repeat + 1}, {which(fold)}".replace(", ", ".").replace(" ", "-")
-    return journal.of_fit(name, f"{label}: {which(fold)}", task.recipe.epochs)
+def _scores(logits: Tensor, labels: np.ndarray) -> dict[str, float]:
+    counts = metrics.confusion(labels, logits.argmax(1).numpy(), classes=logits.shape[1])
+    log_probabilities = logits.double().log_softmax(1).numpy()
+    return metrics.scores(counts) | {"log_loss": metrics.log_loss(log_probabilities, labels)}

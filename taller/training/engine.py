@@ -1,85 +1,59 @@
 """The engine: fit a network on batches. It knows no files, no plots and no architecture."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
-from typing import Protocol
+from typing import Literal, Self
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer, lr_scheduler
 
-from taller.program import seeds
-from taller.training import schedules
-from taller.training.batches import Batch
+from taller.common import seeds
+from taller.common.errors import UserError
+from taller.common.params import Section
+from taller.training.batches import Batch, Batches
+from taller.training.checkpoint import FitCheckpoint
 
-
-class Optimizer(Protocol):
-    """What moves the weights: any of `torch.optim`'s, or `adamw.AdamW`."""
-
-    param_groups: list[dict]
-
-    def step(self) -> None:
-        """Move the parameters by their gradients, at the ``lr`` of each group."""
-
-    def state_dict(self) -> dict:
-        """What it has to know to go on."""
-
-    def load_state_dict(self, state_dict: dict) -> None:
-        """Go on from there."""
+Schedule = Literal["constant", "one_cycle"]
 
 
-class TrainingData(Protocol):
-    """What `fit` trains on: a number of batches, and those of an epoch."""
+class TrainingConfig(Section):
+    """How a network is trained on labelled images, whatever the network."""
 
-    def __len__(self) -> int:
-        """How many batches an epoch has."""
+    learning_rate: float = Field(gt=0, le=1)
+    weight_decay: float = Field(ge=0, le=1)
+    schedule: Schedule
+    batch_size: int = Field(ge=2, le=8192)
+    epochs: int = Field(ge=1, le=1000)
+    min_steps: int = Field(ge=0, le=1_000_000)
 
-    def shuffled(self, seed: int) -> Iterator[Batch]:
-        """The batches of one epoch, which `seed` alone decides."""
+    def with_min_steps(self, images: int, label: str) -> Self:
+        """The same, with the epochs that `min_steps` takes if they are more, which it prints.
 
+        Of 1,000 images four epochs are sixty steps, after which a network from scratch knows
+        nothing, and one whose last layer alone is trained does: such a comparison is unfair.
+        """
+        steps = -(-images // self.batch_size)
+        epochs = max(self.epochs, -(-self.min_steps // steps))
+        if epochs > self.epochs:
+            print(
+                f"{label}: {epochs} epochs instead of {self.epochs}: with {images} images "
+                f"min_steps, {self.min_steps}, takes so many",
+                flush=True,
+            )
+        return self.model_copy(update={"epochs": epochs})
 
-class Kept(Protocol):
-    """What `fit` has reached, kept by somebody in case that it is stopped."""
+    def optimizer(self, groups: Iterable) -> Optimizer:
+        """AdamW (Loshchilov and Hutter, ICLR 2019, algorithm 2) of parameters, or groups of them.
 
-    def load(self) -> dict | None:
-        """What was saved last for this very fit, or None."""
-
-    def save(self, reached: dict) -> None:
-        """Keep what has been reached: tensors, numbers and words in dicts and lists."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained, whatever the data.
-
-    Attributes
-    ----------
-    make_model : callable
-        Gives a fresh network; called under the run's seed.
-    make_optimizer : callable
-        From the network to its optimizer, whose groups carry the (peak) learning rates.
-    epochs : int
-        Passes over the training images.
-    schedule : {"constant", "one_cycle"}
-        What becomes of the learning rates over the steps.
-    label_smoothing : float
-        Share of the target, 0 to 1, spread over all classes.
-    """
-
-    make_model: Callable[[], nn.Module]
-    make_optimizer: Callable[[nn.Module], Optimizer]
-    epochs: int
-    schedule: str = "constant"
-    label_smoothing: float = 0.0
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """Mean cross-entropy (nats) and accuracy (fraction) of one pass over the images."""
-
-    loss: float
-    accuracy: float
+        A group may have an ``lr`` of its own.
+        """
+        return torch.optim.AdamW(
+            groups, self.learning_rate, weight_decay=self.weight_decay, fused=True
+        )
 
 
 @dataclass(frozen=True)
@@ -88,105 +62,103 @@ class Fit:
 
     Attributes
     ----------
-    model : Module
     history : list of dict
-        Per epoch: ``epoch`` from 1, ``train_loss`` and ``train_accuracy`` as met on the way
-        (dropout on), and after it, where there is validation, ``val_loss`` and
-        ``val_accuracy``.
-    logits : Tensor of float32, shape (m, classes), or None
-        Of the validation images, after the last epoch.
+        Per epoch: ``epoch`` from 1, ``train_loss`` (mean cross-entropy, nats) and
+        ``train_accuracy`` (a fraction) over the batches as they were trained on (dropout on),
+        and after the epoch, where there is validation, ``val_loss`` and ``val_accuracy``.
     """
 
     model: nn.Module
     history: list[dict[str, float]]
-    logits: Tensor | None
+    logits: Tensor | None  # of the validation images after the last epoch, (m, classes)
 
 
 def fit(
-    recipe: Recipe,
-    data: TrainingData | list[TrainingData],
+    build: Callable[[], nn.Module],
+    make_optimizer: Callable[[nn.Module], Optimizer],
+    data: Sequence[Batches],
     *,
+    schedule: Schedule,
     seed: int,
     device: torch.device,
+    label_smoothing: float = 0.0,
     validation: Iterable[Batch] | None = None,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
-    kept: Kept | None = None,
+    checkpoint: FitCheckpoint | None = None,
 ) -> Fit:
-    """Train a fresh network, or go on with one that was stopped on the way.
+    """Train a fresh network, or go on with one that was interrupted.
 
     Parameters
     ----------
-    data : TrainingData or list of them
-        The same for all epochs, or one for each.
+    build : callable
+        Gives a fresh network; called under the fit's seed.
+    make_optimizer : callable
+        From the network to its optimizer, whose groups carry the (peak) learning rates.
+    data : sequence of Batches
+        Of each epoch: its ``len()`` is the number of batches, ``shuffled(seed)`` gives them.
+    schedule : {"constant", "one_cycle"}
+        Of the learning rates over the steps. One cycle: Smith and Topin (2018),
+        Super-convergence, section 4, with the defaults of PyTorch's `OneCycleLR`.
     seed : int
         Decides the initial weights and, with the number of the epoch alone, the order of the
         images and the dropout: no epoch hangs on the generators' state after another.
+    label_smoothing : float
+        Share of the target, 0 to 1, spread over all classes.
     validation : iterable of batches, optional
         Gone through after every epoch.
     on_epoch : callable
-        Told the row of the history after each epoch.
-    kept : Kept, optional
-        Saves what each epoch has reached, and gives back the last of it. Going on from there
-        ends in the very bits of a fit that was never stopped.
+        Called with the row of the history after each epoch.
+    checkpoint : FitCheckpoint, optional
+        Its ``save`` gets what each epoch has reached, its ``load`` gives it back: going on from
+        there, the weights come out the same, bit for bit.
     """
-    parts = data if isinstance(data, list) else [data] * recipe.epochs
     torch.manual_seed(seeds.of_weights(seed))
     # In the memory layout that convolutions are fastest in; other layers are indifferent.
-    model = recipe.make_model().to(device, memory_format=torch.channels_last)
-    optimizer = recipe.make_optimizer(model)
-    peaks = [group["lr"] for group in optimizer.param_groups]
-    shares = iter(schedules.shares(recipe.schedule, sum(map(len, parts))))
-    stateful = {"model": model, "optimizer": optimizer}
-    history, logits = [], None
-    if kept is not None and (reached := kept.load()) is not None:
-        for name, one in stateful.items():
+    model = build().to(device, memory_format=torch.channels_last)
+    optimizer = make_optimizer(model)
+    scheduler = _scheduler(schedule, optimizer, steps=sum(map(len, data)))
+    resumable = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+    history, logits, parameters = [], None, list(model.parameters())
+    if checkpoint is not None and (reached := checkpoint.load()) is not None:
+        for name, one in resumable.items():
             one.load_state_dict(reached[name])
         history, logits = reached["history"], reached["logits"]
-        shares = islice(shares, sum(map(len, parts[: len(history)])), None)
-    for epoch, part in list(enumerate(parts, start=1))[len(history) :]:
+    for epoch in range(len(history) + 1, len(data) + 1):
         torch.manual_seed(seeds.of_noise(seed, epoch))
-        batches = part.shuffled(seeds.of_order(seed, epoch))
-        rates = ([peak * share for peak in peaks] for share in shares)
-        train = _train_epoch(model, batches, optimizer, rates, recipe.label_smoothing)
-        row = {"epoch": epoch, "train_loss": train.loss, "train_accuracy": train.accuracy}
+        model.train()
+        outputs = []
+        for inputs, labels in data[epoch - 1].shuffled(seeds.of_order(seed, epoch)):
+            predicted = model(inputs)
+            for parameter in parameters:  # as `zero_grad` does, in a tenth of its time
+                parameter.grad = None
+            cross_entropy(predicted, labels, label_smoothing=label_smoothing).backward()
+            optimizer.step()
+            scheduler.step()
+            outputs.append((predicted.detach(), labels))
+        # Measured at the end: in each step that would stall a GPU, and takes time of its own.
+        loss, accuracy = _measure(*map(torch.cat, zip(*outputs, strict=True)), label_smoothing)
+        row = {"epoch": epoch, "train_loss": loss, "train_accuracy": accuracy}
         if validation is not None:
-            val, logits = evaluate(model, validation)
-            row |= {"val_loss": val.loss, "val_accuracy": val.accuracy}
+            loss, accuracy, logits = evaluate(model, validation)
+            row |= {"val_loss": loss, "val_accuracy": accuracy}
         history.append(row)
-        if kept is not None:
-            states = {name: one.state_dict() for name, one in stateful.items()}
-            kept.save({**states, "history": history, "logits": logits})
+        if checkpoint is not None:
+            states = {name: one.state_dict() for name, one in resumable.items()}
+            checkpoint.save({**states, "history": history, "logits": logits})
         on_epoch(row)
     return Fit(model, history, logits)
 
 
-def _train_epoch(
-    model: nn.Module,
-    data: Iterable[Batch],
-    optimizer: Optimizer,
-    rates: Iterator[list[float]],
-    label_smoothing: float,
-) -> Epoch:
-    """One pass with a step per batch; loss and accuracy are those met on the way."""
-    model.train()
-    parameters, met = list(model.parameters()), []
-    # In this order, as what ends first takes none of the other: rates are left for other epochs.
-    for (inputs, labels), of_groups in zip(data, rates, strict=False):
-        for group, rate in zip(optimizer.param_groups, of_groups, strict=True):
-            group["lr"] = rate
-        logits = model(inputs)
-        for parameter in parameters:  # as `zero_grad` does, at a tenth of its time
-            parameter.grad = None
-        cross_entropy(logits, labels, label_smoothing=label_smoothing).backward()
-        optimizer.step()
-        met.append((logits.detach(), labels))
-    # Read once, at the end: in each step that would stall a GPU, and takes time of its own.
-    return _epoch(*map(torch.cat, zip(*met, strict=True)), label_smoothing)
+def _scheduler(schedule: Schedule, optimizer: Optimizer, steps: int) -> lr_scheduler.LRScheduler:
+    if schedule == "constant":
+        return lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    return lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=steps, cycle_momentum=False)
 
 
-def _epoch(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Epoch:
+def _measure(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> tuple[float, float]:
     loss = cross_entropy(logits.double(), labels, label_smoothing=label_smoothing)
-    return Epoch(float(loss), float((logits.argmax(1) == labels).double().mean()))
+    return float(loss), float((logits.argmax(1) == labels).double().mean())
 
 
 @torch.inference_mode()
@@ -196,14 +168,35 @@ def predict(model: nn.Module, inputs: Iterable[Tensor]) -> Tensor:
     return torch.cat([model(part).cpu() for part in inputs])
 
 
-def evaluate(model: nn.Module, batches: Iterable[Batch]) -> tuple[Epoch, Tensor]:
+@torch.inference_mode()
+def evaluate(model: nn.Module, batches: Iterable[Batch]) -> tuple[float, float, Tensor]:
     """Loss and accuracy in evaluation mode, and the logits they come from."""
-    truth = []
+    model.eval()
+    outputs = [(model(inputs).cpu(), labels.cpu()) for inputs, labels in batches]
+    logits, labels = map(torch.cat, zip(*outputs, strict=True))
+    return *_measure(logits, labels), logits
 
-    def inputs() -> Iterator[Tensor]:
-        for part, labels in batches:
-            truth.append(labels.cpu())
-            yield part
 
-    logits = predict(model, inputs())
-    return _epoch(logits, torch.cat(truth)), logits
+def choose_device(wanted: str) -> torch.device:
+    """The device that ``device`` of params.yaml names; a `UserError` where there is none."""
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise UserError(
+            "params.yaml: device: expected cpu or auto (no GPU is usable here), found cuda"
+        )
+    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Compute with `count` threads inside the block: they decide the last bits of the weights.
+
+    The order in which partial sums are added depends on their number, so it is a constant of the
+    run, never the number of cores.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,103 +1,124 @@
-"""Processes that fits run in: what they are handed, when they end, and what killed ones left."""
+"""Processes of this machine that fits run in, and what is seen of their progress."""
 
+import multiprocessing
 import os
-import re
-import shutil
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
-from pathlib import Path
+import pickle
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 
-import numpy as np
+import joblib
+import torch
+from tqdm import tqdm
 
-from taller.program import files
-from taller.program.errors import Problem
-from taller.program.unnamed import unnamed
+from taller.common.errors import UserError
+from taller.common.stage import end_with_parent
 
-# joblib's semaphores and folders, in the folder where Linux keeps what processes share; each has
-# the number of its process in its name.
-SHARED = Path("/dev/shm")
-LEFT = re.compile(r"(?:sem\.loky-|joblib_memmapping_folder_)(\d+)[-_].+")
+SIGNALS = signal.SIGINT, signal.SIGTERM
+# Called with the name of a fit, the epoch that it has ended, and a line about it.
+Report = Callable[[str, int, str], None]
+_shared: tuple = ()  # in a worker
 
 
-@contextmanager
-def shared(array: np.ndarray) -> Iterator[np.ndarray]:
-    """An array that workers read where it lies: a memory map without a file's name.
+def count(device: torch.device) -> int:
+    """How many processes fits run in: one for each core, and a single one for a GPU."""
+    return 1 if device.type == "cuda" else joblib.cpu_count()
 
-    joblib would write it to a folder, which may be too small for it, and which stays when this
-    process and joblib's own are killed at once.
 
-    Parameters
-    ----------
-    array : ndarray
-        One that is a memory map already is handed on as it is.
+def start_method() -> str:
+    """``fork`` where it is safe: workers then have all modules and arrays from the start.
+
+    It is not on macOS, nor where there is a GPU, for which PyTorch starts threads that are
+    missing in a fork.
     """
-    if isinstance(array, np.memmap) or array.size == 0:
-        yield array
-        return
-    with unnamed() as path:
-        np.memmap(path, array.dtype, "r+", shape=array.shape)[...] = array
-        yield np.memmap(path, array.dtype, "r", shape=array.shape)
+    return "fork" if sys.platform == "linux" and not torch.cuda.is_available() else "spawn"
 
 
-@contextmanager
-def room() -> Iterator[None]:
-    """Say in one line that there is no room for what joblib's processes share.
+def run(
+    function: Callable, items: Sequence[tuple], shared: tuple, *, processes: int, report: Report
+) -> list:
+    """Call ``function(*shared, *item, report)`` for each item, in workers of one thread each.
+
+    Forks have what is shared as it is; elsewhere it is pickled for each worker. All workers end
+    when this process does, however it ends.
 
     Raises
     ------
-    Problem
-        In place of an error that names no file.
+    UserError
+        When a worker is lost. What a call raises is raised here, and ends the others.
     """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in files.FULL or error.filename is not None:
+    context = multiprocessing.get_context(start_method())
+    messages = context.SimpleQueue()
+    initial = messages, os.getpid(), function, shared
+    others = {*multiprocessing.active_children()}
+    workers: set[multiprocessing.Process] = set()
+    sys.stdout.flush()  # or each fork would print what is in the buffer
+    with ProcessPoolExecutor(min(processes, len(items)), context, _begin, initial) as executor:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until `_begin` is ready
+        try:
+            futures = [executor.submit(_call, item) for item in items]
+            workers = {*multiprocessing.active_children()} - others
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            pending = {*futures}
+            while pending:
+                done, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+                while not messages.empty():
+                    report(*messages.get())
+                for future in done:
+                    future.result()
+        except BaseException as error:
+            lost = isinstance(error, BrokenProcessPool)
+            how = _end_of(workers) if lost else ""
+            for worker in workers:
+                worker.kill()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            if lost:
+                raise UserError(f"expected the process of a fit to last, found {how}") from None
             raise
-        free = shutil.disk_usage(SHARED).free
-        raise Problem(
-            f"{SHARED}: expected 0.1 MB free for what processes share, found {free / 1e6:.3f} MB"
-        ) from None
+    return [pickle.loads(future.result()) for future in futures]
 
 
-def leave_with(parent: int) -> None:
-    """End this process when `parent` is gone, if that is what started it.
+def _end_of(workers: set[multiprocessing.Process]) -> str:
+    for worker in workers:
+        worker.join()
+    # The pool itself ends the others with SIGTERM.
+    codes = {worker.exitcode for worker in workers} - {0, -signal.SIGTERM}
+    code = next(iter(codes), -signal.SIGTERM)
+    how = signal.Signals(-code).name if code < 0 else f"status {code}"
+    return f"it ended by {how}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
 
-    A process that is killed cannot stop its workers, which would keep a core and a gigabyte.
-    """
-    if os.getppid() == parent:
-        _watch(parent, os.getpid())
 
-
-@cache  # once in each process: a copy has its parent's cache
-def _watch(parent: int, process: int) -> None:
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
+def _begin(messages, parent: int, function: Callable, shared: tuple) -> None:
+    global _shared
+    _shared = messages, function, shared
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the parent ends the others
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    end_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before
         os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def sweep() -> None:
-    """Remove what joblib left of processes that are gone.
-
-    It has a process that does so, also after ``kill -9``, but not when that one is killed with
-    them: then some semaphores, of 32 bytes each, stay until here.
-    """
-    for path in SHARED.glob("*"):
-        if (found := LEFT.fullmatch(path.name)) and not _runs(int(found[1])):
-            with suppress(OSError):  # another user's
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    torch.set_num_threads(1)  # threads that share a computation are missing in a fork
 
 
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        pass
-    return True
+def _call(item: tuple) -> bytes:
+    """In a worker: the result pickled here, or PyTorch would share its tensors as open files."""
+    messages, function, shared = _shared
+    return pickle.dumps(function(*shared, *item, lambda *message: messages.put(message)))
+
+
+@contextmanager
+def progress(total: int, label: str) -> Iterator[Report]:
+    """One bar over the epochs of all fits; where there is no terminal, a line for each epoch."""
+    shown, reached = sys.stderr.isatty(), {}
+    with tqdm(total=total, desc=label, unit="epoch", leave=False, disable=not shown) as bar:
+
+        def report(fit: str, epoch: int, line: str) -> None:
+            if not shown:
+                print(f"{label}: {fit}, {line}", flush=True)
+            reached[fit] = epoch  # an interrupted fit begins in the middle
+            bar.update(sum(reached.values()) - bar.n)
+
+        yield report
