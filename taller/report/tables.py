@@ -1,85 +1,26 @@
-"""The comparison as numbers: the table for the reader, the metrics for DVC, and the details."""
+"""The comparison as numbers: the table, the metrics, the details, and the rows of DVC's plots."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from taller.scores.comparison import Comparison, accuracy_on_test, cv_estimate
-from taller.scores.pair import Pair
-from taller.scores.results import METRICS, Result
+from taller.statistics.comparison import METRICS, Comparison, Pair, Result
 
 # As the workshop spells its columns.
-COLUMNS = {
-    "accuracy": "Accuracy",
-    "precision": "Precision",
-    "recall": "Recall",
-    "f1": "F1",
-    "log_loss": "Log loss",
-}
+COLUMNS = dict(zip(METRICS, ("Accuracy", "Precision", "Recall", "F1", "Log loss"), strict=True))
 
 
-def comparison_table(found: Comparison) -> pd.DataFrame:
+def comparison_table(comparison: Comparison) -> pd.DataFrame:
     """A row per model: the workshop's columns, of cross-validation, then what it left out."""
-    return pd.DataFrame([_row(found, result) for result in found.models])
+    return pd.DataFrame([_row(result) for result in comparison.models])
 
 
-def metrics(found: Comparison) -> dict[str, dict]:
-    """The content of ``metrics.json``: headlines only, for each is a column of `dvc exp show`.
-
-    Three for each model, and six on the winner and the runner-up: 15 for three models. Four
-    decimals, as in the table, and p values with two digits.
-    """
-    best = found.decisive
-    return {
-        **{
-            result.entry.key: {
-                "cv": {"accuracy": _spread(result, "accuracy")},
-                "test": {"accuracy": _short(result.test["accuracy"])},
-            }
-            for result in found.models
-        },
-        "comparison": {
-            "winner": found.winner.entry.key,
-            **_difference(best),
-            # That the winner is better by more than the rope.
-            "probability": _short(best.posterior.better),
-        },
-    }
-
-
-def details(found: Comparison) -> dict[str, object]:
-    """The content of ``detalle.json``: what the table and the report tell, and no metric is.
-
-    Returns
-    -------
-    dict
-        ``models``, by key: parameters and floating-point operations (``training`` with one
-        pretraining), every metric of cross-validation and on the test images. ``pairs``: every
-        two models, second minus first; the ``posterior`` and the ``verdict`` are of the second,
-        against differences up to ``rope``. ``premises``: the kinds that failed. ``fold_images``:
-        of how many images a fold trains and validates, on average. ``pretraining``: what is
-        known of the weights.
-    """
-    train, val = found.baseline.fold_sizes
-    return {
-        "rope": found.rope,
-        "premises": [failure.kind.value for failure in found.premises],
-        "fold_images": {"train": _short(train), "val": _short(val)},
-        "models": {result.entry.key: _model(found, result) for result in found.models},
-        "pairs": [_pair(pair) for pair in found.pairs],
-        "pretraining": {
-            key: _rounded(value)
-            for key, value in found.pretraining.items()
-            if "sha256" not in key  # the report has it
-        },
-    }
-
-
-def _row(found: Comparison, result: Result) -> dict[str, object]:
-    scores = {metric: result.scores(metric) for metric in METRICS}
-    interval, test = cv_estimate(result, "accuracy"), accuracy_on_test(result)
+def _row(result: Result) -> dict[str, object]:
+    interval, test = result.mean(), result.test_accuracy
     numbers = {
-        **{column: scores[metric].mean() for metric, column in COLUMNS.items()},
-        **{f"Desv. {column.lower()}": _std(scores[metric]) for metric, column in COLUMNS.items()},
+        **{column: result.scores(metric).mean() for metric, column in COLUMNS.items()},
+        **{f"Desv. {name.lower()}": result.spread(metric) for metric, name in COLUMNS.items()},
         "IC 95 % inferior": interval.low,
         "IC 95 % superior": interval.high,
         "Accuracy (prueba)": test.value,
@@ -89,85 +30,116 @@ def _row(found: Comparison, result: Result) -> dict[str, object]:
         "ECE (prueba)": result.test["ece"],
     }
     return {
-        "Modelo": result.entry.name,
-        **{column: _rounded(value) for column, value in numbers.items()},
-        "Parámetros entrenados": result.trained_parameters,
-        "Preentrenamiento": found.pretraining["source"] if result.entry.pretrained else "ninguno",
-        "Parámetros ejecutados": result.parameters,
-        "Operaciones por respuesta": result.answer_flops,
-        "Operaciones de entrenamiento": found.training_flops(result),  # with pretraining
+        "Modelo": result.model,
+        **{column: None if one is None else _short(one) for column, one in numbers.items()},
+        "Parámetros entrenados": result.fit["trained_parameters"],
+        "Preentrenamiento": result.source or "ninguno",
+        "Parámetros ejecutados": result.fit["parameters"],
+        "Operaciones por respuesta": result.inference_flops,
+        "Operaciones de entrenamiento": result.training_flops,
     }
 
 
-def _model(found: Comparison, result: Result) -> dict[str, object]:
-    interval = accuracy_on_test(result)
-    test = result.test | {"ci_low": interval.low, "ci_high": interval.high}  # the accuracy's
+def metrics(comparison: Comparison, pairs: Sequence[str]) -> dict[str, dict[str, float | str]]:
+    """The content of ``metrics.json``.
+
+    Of each model ``cv`` and ``test``, its accuracies; of each of the pairs ``A-B`` whose models
+    both take part, ``diff``, A's cross-validated accuracy minus B's, and what A ``is`` by that.
+    """
+    models = {result.name: result for result in comparison.models}
+    content: dict[str, dict[str, float | str]] = {
+        name: {"cv": _short(one.mean().value), "test": _short(one.test["accuracy"])}
+        for name, one in models.items()
+    }
+    for name in pairs:
+        first, _, second = name.partition("-")
+        if first in models and second in models and first != second:
+            pair = comparison.pair(models[first], models[second])
+            content[name] = {"diff": _short(pair.difference.value), "is": pair.verdict}
+    return content
+
+
+def details(comparison: Comparison) -> dict[str, object]:
+    """The content of ``detalle.json``: what the table and the report say, and no metric does.
+
+    ``pairs`` has every two models, ``A-B`` as A minus B; ``assumptions`` the kinds that fail.
+    """
+    first = comparison.models[0]
     return {
-        "trained_parameters": result.trained_parameters,
-        "parameters": result.parameters,
-        "flops": {"answer": result.answer_flops, "training": found.training_flops(result)},
-        "cv": {metric: _spread(result, metric) for metric in METRICS},
-        "test": {metric: _rounded(value) for metric, value in test.items()},
+        "winner": comparison.ranking[0].name,
+        "rope": comparison.rope,
+        "assumptions": [failure.kind for failure in comparison.failures],
+        "fold_images": {key: first.scores(f"{key}_images").mean() for key in ("train", "val")},
+        "models": {result.name: _model(result) for result in comparison.models},
+        "pairs": {f"{one.first.name}-{one.second.name}": _pair(one) for one in comparison.pairs},
     }
+
+
+def _model(result: Result) -> dict[str, object]:
+    means = {metric: result.scores(metric).mean() for metric in METRICS}
+    cv = {metric: {"mean": one, "std": result.spread(metric)} for metric, one in means.items()}
+    return {"cv": cv, "test": result.test, "fit": result.fit, "pretraining": result.pretraining}
 
 
 def _pair(pair: Pair) -> dict[str, object]:
-    chances, on_test = pair.posterior, pair.test_difference
+    counts = ("both", "only_first", "only_second", "neither")
     return {
-        "first": pair.first.entry.key,
-        "second": pair.second.entry.key,
-        **_difference(pair),
-        "p_value_uncorrected": _digits(pair.difference.p_value),
-        "posterior": {
-            "worse": _short(chances.worse),
-            "equal": _short(chances.equal),
-            "better": _short(chances.better),
-        },
-        "verdict": pair.verdict.value,
-        "test_difference": {
-            "value": _short(on_test.value),
-            "ci_low": _short(on_test.low),
-            "ci_high": _short(on_test.high),
-        },
-        "mcnemar_p": _digits(pair.disagreement.p_value),
-        "both": pair.both,
-        "only_first": pair.disagreement.only_first,
-        "only_second": pair.disagreement.only_second,
-        "neither": pair.neither,
+        "difference": pair.difference._asdict(),
+        "p_value": pair.holm,
+        "p_value_uncorrected": pair.p_value,
+        "posterior": pair.posterior._asdict(),
+        "verdict": pair.verdict,
+        "test_difference": pair.test_difference._asdict(),
+        "mcnemar_p": pair.mcnemar,
+        **{name: getattr(pair, name) for name in counts},
     }
 
 
-def _difference(pair: Pair) -> dict[str, float]:
-    return {
-        "difference": _short(pair.difference.mean),
-        "ci_low": _short(pair.difference.low),
-        "ci_high": _short(pair.difference.high),
-        "p_value": _digits(pair.p_value),
+def plots(comparison: Comparison) -> dict[str, list[dict[str, object]]]:
+    """The rows that `dvc plots` draws, by the names of their files without the ending."""
+    models, names = comparison.models, comparison.data["names"]
+    parts = {
+        "perdida": [loss_curves(result) for result in models],
+        "folds": [fold_scores(result) for result in models],
+        "confusion": [confusion_cells(result, names) for result in models],
     }
+    return {name: pd.concat(tables).to_dict("records") for name, tables in parts.items()}
 
 
-def _spread(result: Result, metric: str) -> dict[str, float | None]:
-    scores = result.scores(metric)
-    return {"mean": _short(scores.mean()), "std": _rounded(_std(scores))}
+def loss_curves(result: Result) -> pd.DataFrame:
+    """Mean loss over folds and its range, in nats, per epoch and part of the data."""
+    parts = []
+    for column, part in (("train_loss", "entrenamiento"), ("val_loss", "validación")):
+        spread = result.history.groupby("epoch")[column].agg(["mean", "min", "max"])
+        spread.columns = ["media", "inferior", "superior"]
+        spread.insert(0, "conjunto", part)
+        parts.append(spread)
+    curves = pd.concat(parts).rename_axis("epoca").reset_index()
+    curves.insert(0, "modelo", result.model)
+    return curves
 
 
-def _std(scores: np.ndarray) -> float | None:
-    """Standard deviation of the folds' scores; of a single one there is none."""
-    return float(scores.std(ddof=1)) if len(scores) > 1 else None
+def fold_scores(result: Result) -> pd.DataFrame:
+    """The accuracy on each fold, which is named ``fold`` or ``repeat.fold``."""
+    splits, scores = result.splits.index, result.scores("accuracy")
+    repeated = splits.get_level_values("repeat").nunique() > 1
+    names = [f"{repeat}.{fold}" if repeated else fold for repeat, fold in splits]
+    return pd.DataFrame({"modelo": result.model, "fold": names, "accuracy": scores})
+
+
+def confusion_cells(result: Result, names: Sequence[str]) -> pd.DataFrame:
+    """A row per true and predicted class: test images, and their share of the true class."""
+    shares = result.confusion / np.maximum(result.confusion.sum(axis=1, keepdims=True), 1)
+    return pd.DataFrame(
+        {
+            "modelo": result.model,
+            "real": np.repeat(names, len(names)),
+            "predicho": np.tile(names, len(names)),
+            "imagenes": result.confusion.ravel(),
+            "proporcion": shares.ravel().round(4),
+        }
+    )
 
 
 def _short(value: float) -> float:
     return round(float(value), 4)
-
-
-def _rounded(value: object) -> object:
-    """The same, with every float in it as short as the table's."""
-    if isinstance(value, dict):
-        return {key: _rounded(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_rounded(one) for one in value]
-    return _short(value) if isinstance(value, float) else value
-
-
-def _digits(p_value: float) -> float:
-    return float(f"{p_value:.1e}")

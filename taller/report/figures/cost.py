@@ -1,7 +1,6 @@
 """The picture of what each model costs, and how well it answers for that."""
 
-from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,92 +8,58 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
-from taller.models.catalogue import Entry
+from taller.report import format
 from taller.report.figures import style
 from taller.report.figures.style import QUIET
-from taller.scores.statistics import Estimate
-
-SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+from taller.statistics.comparison import Result
 
 
-class Cost(NamedTuple):
-    """What a model costs, in floating-point operations.
-
-    Attributes
-    ----------
-    answer : int
-        Of one image through the network.
-    fit : int
-        Of its own fit on all training images.
-    training : int or None
-        Of its own fit and of the pretraining; None where nobody counted the latter.
-    """
-
-    answer: int
-    fit: int
-    training: int | None
-
-
-def draw(costs: Mapping[Entry, Cost], means: Mapping[Entry, Estimate]) -> Figure:
+def draw(models: Sequence[Result]) -> Figure:
     """Accuracy against operations: of training in one panel, of an answer in the other.
 
-    The training of a pretrained model has two marks: a full one with the pretraining, a hollow
-    one of its own fit alone, joined by a line.
-
-    Parameters
-    ----------
-    means : mapping of Entry to Estimate
-        Mean accuracy over folds, a fraction, and its 95 % interval.
+    A model that was pretrained here has two marks: a full one with the pretraining, a hollow one
+    of its own fit alone, joined by a line. What others spent on downloaded weights is unknown.
     """
     title = "Exactitud (accuracy) de validación y coste"
     figure, (training, answer) = style.panels(2, 4.4, title, sharey=True)
-    totals = {entry: cost.training or cost.fit for entry, cost in costs.items()}
-    for entry, cost in costs.items():
-        if cost.fit != totals[entry]:
-            height = 100 * means[entry].value
-            training.plot([cost.fit, totals[entry]], [height] * 2, color=entry.color, lw=1.2)
-            training.plot(cost.fit, height, **_mark(entry, hollow=True))
-    uncounted = {entry for entry, cost in costs.items() if cost.training is None}
-    answers = {entry: cost.answer for entry, cost in costs.items()}
-    _points(training, totals, means, hollow=uncounted)
-    _points(answer, answers, means)
-    _scale(training, [*totals.values(), *(cost.fit for cost in costs.values())])
-    _scale(answer, answers.values())
+    for result, color, marker in style.looks(models):
+        fit, total = result.fit["flops"]["training"], result.training_flops
+        if fit != total:
+            height = 100 * result.mean().value
+            training.plot([fit, total], [height] * 2, color=color, lw=1.2)
+            training.plot(fit, height, **_mark(color, marker, hollow=True))
+    totals = [result.training_flops for result in models]
+    _points(training, models, totals)
+    _points(answer, models, [result.inference_flops for result in models])
+    _scale(training, [*totals, *(result.fit["flops"]["training"] for result in models)])
+    _scale(answer, [result.inference_flops for result in models])
     training.set(xlabel="Operaciones para entrenarlo", ylabel="Exactitud (accuracy, %), IC 95 %")
     answer.set(xlabel="Operaciones por respuesta")
     for axes in (training, answer):
         axes.set_xlabel(f"{axes.get_xlabel()} (coma flotante, escala log.)")
     training.yaxis.set_major_formatter(style.comma)
-    _explain(figure, costs, totals)
+    _explain(figure, models)
     return figure
 
 
-def _mark(entry: Entry, *, hollow: bool) -> dict[str, object]:
-    face = "white" if hollow else entry.color
-    return {
-        "color": entry.color, "marker": entry.marker, "mfc": face, "ms": 9, "ls": "none",
-    }  # fmt: skip
+def _mark(color: str, marker: str, *, hollow: bool) -> dict[str, object]:
+    face = "white" if hollow else color
+    return {"color": color, "marker": marker, "mfc": face, "ms": 9, "ls": "none"}
 
 
-def _points(
-    axes: Axes,
-    costs: Mapping[Entry, int],
-    means: Mapping[Entry, Estimate],
-    hollow: Collection[Entry] = (),
-) -> None:
-    middle = np.sqrt(float(min(costs.values())) * max(costs.values()))
-    for entry, cost in costs.items():
-        mean = means[entry]
-        whiskers = [[100 * (mean.value - mean.low)], [100 * (mean.high - mean.value)]]
-        axes.errorbar(
-            cost, 100 * mean.value, whiskers, capsize=4, **_mark(entry, hollow=entry in hollow)
-        )
+def _points(axes: Axes, models: Sequence[Result], costs: Sequence[int]) -> None:
+    middle = np.sqrt(float(min(costs)) * max(costs))
+    of_training = axes.get_subplotspec().is_first_col()
+    for (result, color, marker), cost in zip(style.looks(models), costs, strict=True):
+        mean = result.mean()
+        look = _mark(color, marker, hollow=of_training and result.source == "imagenet")
+        axes.errorbar(cost, 100 * mean.value, style.whiskers(mean), capsize=4, **look)
         # Beside the whiskers, above the line to the left, and towards the middle.
         right = cost > middle
         axes.annotate(
-            entry.short, (cost, 100 * mean.value), (-8 if right else 8, 5),
+            result.short, (cost, 100 * mean.value), (-8 if right else 8, 5),
             textcoords="offset points", ha="right" if right else "left", va="bottom",
-            color=entry.color,
+            color=color,
         )  # fmt: skip
     axes.margins(y=0.1)
 
@@ -102,8 +67,8 @@ def _points(
 def _scale(axes: Axes, operations: Collection[int]) -> None:
     """A logarithmic axis of a decade or more, with ticks that are round."""
     low, high = np.log10(min(operations)), np.log10(max(operations))
-    room = max(0.15 * (high - low), 0.5)
-    axes.set(xscale="log", xlim=(10 ** (low - room), 10 ** (high + room)))
+    margin = max(0.15 * (high - low), 0.5)
+    axes.set(xscale="log", xlim=(10 ** (low - margin), 10 ** (high + margin)))
     # Powers of ten, and parts of them where the models are closer to each other than that.
     subs = (1,) if high - low > 1.5 else (1, 2, 5)
     axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=8))
@@ -114,20 +79,20 @@ def _scale(axes: Axes, operations: Collection[int]) -> None:
 def _power(value: float, _position: int | None = None) -> str:
     """A tick's label: ``10⁹``, or ``2·10⁹``."""
     factor, exponent = f"{value:.0e}".split("e")
-    power = f"10{str(int(exponent)).translate(SUPERSCRIPTS)}"
+    power = f"10{str(int(exponent)).translate(format.RAISED)}"
     return power if factor == "1" else f"{factor}·{power}"
 
 
-def _explain(figure: Figure, costs: Mapping[Entry, Cost], totals: Mapping[Entry, int]) -> None:
+def _explain(figure: Figure, models: Sequence[Result]) -> None:
     """A legend, where a mark is hollow: which part of the cost it is."""
     keys = []
-    if any(cost.fit != totals[entry] for entry, cost in costs.items()):
+    if any(result.pretraining.get("flops") for result in models):
         keys = [("todo, preentrenamiento incluido", QUIET), ("solo su ajuste", "white")]
-    if any(cost.training is None for cost in costs.values()):
+    if any(result.source == "imagenet" for result in models):
         keys.append(("solo su ajuste: lo que costó el preentrenamiento no se sabe", "white"))
     handles = [
         Line2D([], [], color=QUIET, marker="s", mfc=face, ms=8, ls="none", label=label)
         for label, face in keys
     ]
     if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(2, len(handles)))

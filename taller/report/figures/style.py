@@ -1,21 +1,28 @@
-"""What all pictures share: width, quiet lines, panels, images, and how a picture is saved.
+"""What all pictures share: width, quiet lines, the models' looks, panels, and how they are saved.
 
-Nothing outside this folder imports Matplotlib to draw. What the reader sees is in Spanish.
-Models differ in colour and in marker or dashes, so that nothing is lost in grey print.
+Nothing outside this folder imports Matplotlib. What the reader sees is in Spanish.
 """
 
+from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
 
-from taller.program import files
-from taller.report import spanish
+from taller.common import files
+from taller.statistics.comparison import Result
+from taller.statistics.folds import Estimate
 
 QUIET = "0.4"  # grey of what is not a model's
 WIDTH = 9  # inches: on a page pictures shrink to two thirds
+# Okabe and Ito's palette, distinct to colour-blind readers. Markers differ too, for grey print;
+# as there is one more of them, no two of many models look the same.
+COLORS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "D", "s", "^", "v", "P", "X", "*")
 
 # Matplotlib's own defaults first: a matplotlibrc of the user's would change the bytes.
 mpl.rcdefaults()
@@ -34,61 +41,54 @@ mpl.rcParams |= {
 }
 
 
+def looks(models: Sequence[Result]) -> list[tuple[Result, str, str]]:
+    """Each model with its color and its marker, which its place decides."""
+    return list(zip(models, cycle(COLORS), cycle(MARKERS), strict=False))
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG whose bytes depend on the picture alone."""
-    with files.whole(path) as file:
+    with files.atomic_write(path) as file:
         figure.savefig(file, format="png", metadata={"Software": None})
 
 
 def panels(
     count: int, height: float, title: str, columns: int = 3, **options: object
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of the width that all share, with a panel per model, as many side by side.
-
-    Parameters
-    ----------
-    height : float
-        Of a row of panels, in inches.
-    columns : int
-        At most so many panels stand side by side; what is left of the last row stays empty.
-    **options
-        For `Figure.subplots`.
-    """
+    """A figure with `count` panels, at most `columns` side by side, each row `height` inches."""
     columns = min(count, columns)
     rows = -(-count // columns)
     figure = Figure((WIDTH, height * rows))
     figure.suptitle(title)
-    found = list(figure.subplots(rows, columns, squeeze=False, **options).ravel())
-    for axes in found[count:]:
-        axes.set_axis_off()
-    return figure, found[:count]
+    axes = list(figure.subplots(rows, columns, squeeze=False, **options).ravel())
+    for empty in axes[count:]:
+        empty.set_axis_off()
+    return figure, axes[:count]
+
+
+def legend(figure: Figure, keys: Sequence[tuple], labels: Sequence[str], **options: object) -> None:
+    """A legend below the panels, each key of which shows several models side by side."""
+    # Which corner of the panels is free depends on the models.
+    figure.legend(
+        keys, labels, loc="outside lower center", ncols=2,
+        handler_map={tuple: HandlerTuple(ndivide=None)}, **options,
+    )  # fmt: skip
+
+
+def whiskers(estimate: Estimate) -> list[list[float]]:
+    """What Matplotlib draws of a fraction's interval, in percent."""
+    value, low, high = estimate
+    return [[100 * (value - low)], [100 * (high - value)]]
 
 
 def show(axes: Axes, image: np.ndarray, grey: str = "gray") -> None:
-    """Draw an image, uint8, shape (channels, height, width), in grey or, of three, in colour.
-
-    Parameters
-    ----------
-    grey : str
-        Matplotlib's colour map for an image of one channel.
-    """
-    if len(image) == 1:
-        axes.imshow(image[0], cmap=grey, vmin=0, vmax=255)
-    else:
-        axes.imshow(np.moveaxis(image, 0, -1))
+    """Draw an image, uint8, shape (channels, height, width), in grey or, of three, in colour."""
+    # What Matplotlib gets of three channels, it does not map to colours.
+    shown = image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)
+    axes.imshow(shown, cmap=grey, vmin=0, vmax=255)
     axes.grid(visible=False)
-
-
-def literal(name: str) -> str:
-    """A name that others gave, such that Matplotlib draws it as it is, and not as a formula."""
-    return name.replace("$", r"\$")
 
 
 def comma(value: float, _position: int | None = None) -> str:
     """A tick's label: as many decimals as it needs, behind a comma."""
     return f"{value:g}".replace(".", ",").replace("-", "−")
-
-
-def hundredths(value: float, _position: int | None = None) -> str:
-    """A tick's label with two decimals."""
-    return spanish.number(value, 2)

@@ -1,42 +1,36 @@
 """The picture of which classes are taken for which."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from taller.models.catalogue import Entry
-from taller.report import spanish
+from taller.report import format
 from taller.report.figures import style
+from taller.statistics.comparison import Result
 
-MOST_WRITTEN = 15  # classes; of more, the cells have no room for numbers
+MOST_WRITTEN = 15  # classes: with more, the cells are too small for numbers
 
 
-def draw(counts: Mapping[Entry, np.ndarray], names: Sequence[str]) -> Figure:
-    """Counts of the test images and their share of the row, one panel per model.
+def draw(models: Sequence[Result], names: Sequence[str]) -> Figure:
+    """Counts of the test images and their share of the row, a panel per model.
 
-    Parameters
-    ----------
-    counts : mapping of Entry to ndarray of int, shape (classes, classes)
-        Rows are the truth, columns the prediction.
-    names : sequence of str
-        Of the classes.
+    `names` are those of the classes.
     """
-    columns = min(len(counts), 3 if len(names) <= 5 else 2)
-    width = style.WIDTH / columns
+    columns = min(len(models), 3 if len(names) <= 5 else 2)
     longest = max(map(len, names))
-    # Names take their room from the cells, and slanted ones below them: inches a letter.
-    side = width - 0.6 - 0.06 * longest
+    # Long names make the cells smaller, and take more below them, where they are slanted.
+    side = style.WIDTH / columns - 0.6 - 0.06 * longest
     height = side + 1.3 + 0.045 * longest
     what = "imágenes de prueba y % de la fila"
     if len(names) > MOST_WRITTEN:
         what = "parte de las imágenes de prueba de la fila"
-    figure, panels = style.panels(len(counts), height, f"Matriz de confusión: {what}", columns)
-    for axes, (entry, matrix) in zip(panels, counts.items(), strict=True):
-        _heat_map(axes, matrix, names, size=min(8.0, 72 * side / len(names) / 3))
-        axes.set(title=entry.name, xlabel="Predicción")
+    figure, panels = style.panels(len(models), height, f"Matriz de confusión: {what}", columns)
+    for axes, result in zip(panels, models, strict=True):
+        _heat_map(axes, result.confusion, names, size=min(8.0, 72 * side / len(names) / 3))
+        axes.set(title=result.model, xlabel="Predicción")
     for axes in panels[::columns]:
         axes.set_ylabel("Etiqueta real")
     return figure
@@ -52,8 +46,7 @@ def _heat_map(axes: Axes, matrix: np.ndarray, names: Sequence[str], size: float)
         annot_kws={"size": size, "linespacing": 1.1}, xticklabels=names, yticklabels=names,
     )  # fmt: skip
     long = max(map(len, names)) > 2
-    small = min(9.0, 72 * 3.6 / len(names) / 1.1)  # as high as a row of a panel
-    axes.tick_params(labelsize=small)
+    axes.tick_params(labelsize=min(9.0, 72 * 3.6 / len(names) / 1.1))  # as high as a panel's row
     axes.set_xticks(
         axes.get_xticks(), names, rotation=45 if long else 0, ha="right" if long else "center",
         rotation_mode="anchor" if long else "default",
@@ -62,4 +55,4 @@ def _heat_map(axes: Axes, matrix: np.ndarray, names: Sequence[str], size: float)
 
 
 def _cell(images: int, share: float) -> str:
-    return f"{images}\n{spanish.number(100 * share, 1)}" if images else "·"
+    return f"{images}\n{format.number(100 * share, 1)}" if images else "·"

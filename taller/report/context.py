@@ -1,0 +1,196 @@
+"""What the report can say: everything that its template puts in, computed in one place."""
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from taller.report.format import literal
+from taller.statistics.comparison import STILL_FALLING, Comparison, Pair, Result
+
+# A validation loss that ends above its minimum by less has not risen: so much do epochs differ.
+RISEN = 0.01
+SAME_COST = 0.05  # costs that differ by less are called the same
+# First words of Unicode's names of letters, the most familiar to the reader first.
+SCRIPTS = (
+    "LATIN", "GREEK", "CYRILLIC", "HEBREW", "ARMENIAN", "GEORGIAN", "TIFINAGH", "NKO", "PHONETIC",
+)  # fmt: skip
+
+
+def context(comparison: Comparison, tuning: pd.DataFrame, study: pd.DataFrame) -> dict[str, Any]:
+    """Compute what the template can put in.
+
+    Parameters
+    ----------
+    tuning, study : DataFrame
+        ``ajuste.csv`` and ``estudio.csv``, perhaps without rows.
+
+    Returns
+    -------
+    dict
+        Who is who, None where nobody is: by cross-validation ``winner`` and ``second``; ``tuned``,
+        the best of the fine-tuned, a control only if all are, and ``control``, one of its network;
+        of those from scratch ``best``, the first (``base``), the best of the others (``between``)
+        and the first SimpleNN (``workshop``). ``lead`` is what the first sentence says,
+        ``against`` the pairs of the summary, ``steps`` which part of a difference a pair is.
+    """
+    models, scratch, ranking = comparison.models, comparison.scratch, comparison.ranking
+    winner, second, *_ = *ranking, None
+    pretrained = [one for one in ranking if one.source in ("letters", "imagenet")]
+    controls = [one for one in ranking if one.source == "none"]
+    tuned = next(iter(pretrained or controls), None)
+    networks = {one: one.fit["network"] for one in models}
+    best, base = next((one for one in ranking if not one.source), None), next(iter(scratch), None)
+    between = next((one for one in ranking if one in scratch[1:]), None)
+    control = None
+    if pretrained:
+        control = next((one for one in controls if networks[one] == networks[tuned]), None)
+    against = [comparison.pair(winner, second)] if second else []
+    decisive = against[0] if second else None
+    if tuned and best:
+        against = [comparison.pair(tuned, one) for one in scratch]
+        decisive = comparison.pair(tuned, best)
+    steps = {"control": {tuned, control}}
+    if tuned and between:
+        steps |= {"architecture": {between, base}, "both": {tuned, base}, "rest": {tuned, between}}
+    names = [literal(name) for name in comparison.data["names"]]
+    return {
+        "comparison": comparison,
+        "winner": winner,
+        "second": second,
+        "tuned": tuned,
+        "control": control,
+        "best": best,
+        "base": base,
+        "between": between,
+        "workshop": next((one for one in scratch if networks[one] == "simple_nn"), None),
+        "lead": decisive and _lead(decisive),
+        "against": against,
+        "steps": {
+            pair: next((name for name in steps if steps[name] == {pair.first, pair.second}), "")
+            for pair in comparison.pairs
+        },
+        "networks": max((one.fit["start"]["networks"] for one in pretrained), default=0),
+        "classes": names if len(names) <= 12 else [*names[:12], f"otras {len(names) - 12}"],
+        "letters": _letters(comparison.finetuned),
+        "losses": _losses(comparison),
+        "hardest": [_hardest(one) for one in models],
+        "confused": [_confused(one, names) for one in models],
+        "miscalibrated": [
+            (one.short, one.calibration.eval("images * confidence - hits").sum())
+            for one in models
+            if one.test["ece"] > one.test["ece_calibrated"]["high"]
+        ],
+        "on_test": [_on_test(pair, comparison) for pair in comparison.pairs],
+        "tuning": _tuning(tuning, models) if len(tuning) else None,
+        "study": study.to_dict("records"),
+    }
+
+
+def _lead(pair: Pair) -> dict[str, Any]:
+    """Who wins and how: by more right answers, as the cheaper of equals, in a tie or unknown."""
+    winner, loser, how = pair.first, pair.second, "more"
+    ratio = loser.inference_flops / winner.inference_flops
+    if pair.verdict == "unknown":
+        how = "unknown"
+    elif pair.verdict == "equal":
+        how = "tie" if abs(ratio - 1) < SAME_COST else "cheaper"
+    if pair.verdict == "worse" or (how == "cheaper" and ratio < 1):
+        winner, loser = loser, winner
+    return {"winner": winner, "loser": loser, "how": how, "gap": abs(pair.difference.value)}
+
+
+def _letters(finetuned: Sequence[Result]) -> list[dict[str, Any]]:
+    """What each of the networks that learnt letters learnt, and the digits that are like one."""
+    bases: dict[str, dict[str, Any]] = {}
+    for result in finetuned:
+        if result.source == "letters":
+            facts = result.pretraining
+            alike = [one for one in facts["look_alikes"] if one["correlation"] > facts["alike"]]
+            new = facts | {
+                "models": [],
+                "similar": [(one["digit"], *_familiar(one["letters"])) for one in alike],
+                "others": [one["digit"] for one in facts["look_alikes"] if one not in alike],
+            }
+            bases.setdefault(result.fit["start"]["path"], new)["models"].append(result.short)
+    return list(bases.values())
+
+
+def _familiar(letters: str) -> tuple[str, str]:
+    """The most familiar of letters that look alike, and its script."""
+
+    def script(letter: str) -> str:
+        word = unicodedata.name(letter).split()[0]
+        return word if word in SCRIPTS and (word != "LATIN" or letter.isascii()) else "PHONETIC"
+
+    letter = min(letters, key=lambda one: SCRIPTS.index(script(one)))
+    return letter, script(letter)
+
+
+def _losses(comparison: Comparison) -> dict[str, list[Any]]:
+    """How the losses begin and end: names of models, alone or before numbers."""
+    losses: dict[str, list[Any]] = {
+        key: [] for key in ("below", "dropout", "last", "risen", "gap", "falling")
+    }
+    for one in comparison.models:
+        curve = one.history.groupby("epoch")[["train_loss", "val_loss"]].mean()
+        train, val, name = curve["train_loss"], curve["val_loss"], one.short
+        if val.iloc[0] < train.iloc[0]:
+            losses["below"].append(name)
+            losses["dropout"] += [name] * bool(one.fit["training"]["model_params"].get("dropout"))
+        losses["last"].append((name, train.iloc[-1], val.iloc[-1]))
+        if (rise := val.iloc[-1] / val.min() - 1) > RISEN:
+            losses["risen"].append((name, rise, val.idxmin()))
+        losses["gap"] += [name] * bool(train.iloc[-1] < val.iloc[-1])
+        fall, gain = one.last_epoch or (0.0, 0.0)
+        if fall > STILL_FALLING and not comparison.failures:
+            losses["falling"].append((name, fall, gain))
+    return losses
+
+
+def _hardest(result: Result) -> tuple[str, float]:
+    # A class without test images has recall 0, and is not hard.
+    seen = result.per_class[result.per_class["support"] > 0]
+    worst = seen.loc[seen["recall"].idxmin()]
+    return literal(worst["clase"]), worst["recall"]
+
+
+def _confused(result: Result, names: Sequence[str]) -> tuple[list[str], int]:
+    """The two classes that a model confuses most (or several, as often), and how often."""
+    wrong = result.confusion - np.diag(np.diag(result.confusion))
+    most = int(wrong.max())
+    places = np.argwhere(wrong == most) if most else []
+    return [f"{names[true]} → {names[predicted]}" for true, predicted in places], most
+
+
+def _on_test(pair: Pair, comparison: Comparison) -> tuple[Pair, str]:
+    """The one that is right more often first, and whether the interval says what the folds do."""
+    if pair.only_first < pair.only_second:
+        pair = comparison.pair(pair.second, pair.first)
+    (_, low, high), rope = pair.test_difference, comparison.rope
+    if pair.verdict == "unknown" or comparison.failures:
+        return pair, ""
+    if pair.verdict == "equal":
+        confirms, contradicts = -rope < low and high < rope, low > rope or high < -rope
+    elif pair.verdict == "better":
+        confirms, contradicts = low > 0, high < 0
+    else:
+        confirms, contradicts = high < 0, low > 0
+    return pair, "yes" if confirms else "no" if contradicts else "open"
+
+
+def _tuning(table: pd.DataFrame, models: Sequence[Result]) -> dict[str, list[Any]]:
+    """What the grids chose, and what else was tried."""
+    in_grid = table["en la cuadrícula"] == "sí"
+    grid = table[in_grid]
+    chosen, longest = grid[grid["elegida"] == "sí"], grid.groupby("modelo")["épocas"].max()
+    return {
+        "best": list(chosen[["modelo", "accuracy"]].itertuples(index=False)),
+        "longest": chosen["modelo"][chosen["épocas"] == chosen["modelo"].map(longest)].tolist(),
+        "constant": list(
+            table[~in_grid][["modelo", "tasa de aprendizaje", "accuracy"]].itertuples(index=False)
+        ),
+        "untried": [one.short for one in models if one.model not in set(grid["modelo"])],
+    }

@@ -1,0 +1,140 @@
+"""The pictures of images: an example, the surest errors, and letters beside the data set."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from taller.datasets.dataset import Dataset
+from taller.report import format
+from taller.report.figures import style
+from taller.statistics.comparison import Result
+
+COLUMNS = 6  # errors side by side
+LONG = 6  # letters: beside a longer name the confidence does not fit
+LONGEST = 18  # letters that fit above an image
+# Inches: above the models, of a model's name, of a line of words, and between two images.
+TITLE, NAME, LINE, GAP = 0.36, 0.34, 0.155, 0.1
+SIDE = 10  # images side by side on a sheet
+FRAME = {"fill": False, "color": "#E69F00", "lw": 1.8}
+
+
+def example(image: np.ndarray, label: str) -> Figure:
+    """One image, uint8, shape (channels, height, width), titled with the name of its class."""
+    figure = Figure((3.2, 3.4))
+    axes = figure.subplots()
+    style.show(axes, image)
+    for axis in (axes.xaxis, axes.yaxis):  # whole pixels
+        axis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.set_title(f"Etiqueta: {label}")
+    return figure
+
+
+def errors(models: Sequence[Result], names: Sequence[str]) -> Figure:
+    """The test images that each model got wrong with most confidence.
+
+    Every image has its place in inches: a layout that is left to itself spaces by the height of
+    the figure, and leaves holes between images.
+    """
+    side = style.WIDTH / COLUMNS - GAP
+    shapes = [result.errors["images"].shape for result in models]
+    high = max(side * height / width for _, _, height, width in shapes)
+    words = LINE * (2 if max(map(len, names)) <= LONG else 3) + 0.06
+    row = words + high + GAP
+    rows = [-(-images // COLUMNS) for images, *_ in shapes]
+    # A model without errors has a line that says so.
+    heights = [NAME + (row * count if count else LINE + GAP) for count in rows]
+    figure = Figure((style.WIDTH, TITLE + sum(heights)), layout="none")
+    figure.suptitle(
+        "Errores cometidos con más confianza en las imágenes de prueba",
+        y=1 - 0.08 / figure.get_figheight(), va="top",
+    )  # fmt: skip
+    top = TITLE  # inches from the figure's top
+    for (result, color, _), height in zip(style.looks(models), heights, strict=True):
+        _write(figure, top + GAP, result.model, color=color, size=12)
+        if not len(result.errors["labels"]):
+            _write(figure, top + NAME, "ningún error", size=9)
+        for place in range(len(result.errors["labels"])):
+            line, column = divmod(place, COLUMNS)
+            left, below = column * (side + GAP) + GAP / 2, top + NAME + line * row + words
+            _error(_panel(figure, left, below, side, high), result, place, names)
+        top += height
+    return figure
+
+
+def _write(figure: Figure, top: float, text: str, **look: object) -> None:
+    """Write a line in the middle, `top` inches below the figure's top."""
+    figure.text(0.5, 1 - top / figure.get_figheight(), text, ha="center", va="top", **look)
+
+
+def _panel(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes at a place of the figure in inches, from its top left corner."""
+    wide, high = figure.get_size_inches()
+    box = (left / wide, 1 - (top + height) / high, width / wide, height / high)
+    return figure.add_axes(box, xticks=[], yticks=[])
+
+
+def _error(axes: Axes, result: Result, place: int, names: Sequence[str]) -> None:
+    image, label, predicted, confidence = (
+        result.errors[key][place] for key in ("images", "labels", "predicted", "confidence")
+    )
+    style.show(axes, image, grey="gray_r")
+    between = " " if max(map(len, names)) <= LONG else "\n"
+    said = f"dijo {_short(names[predicted])}{between}({format.certainty(confidence)})"
+    axes.set_title(f"{said}\nera {_short(names[label])}", size=9, pad=3)
+
+
+def _short(name: str) -> str:
+    return textwrap.shorten(name, LONGEST, placeholder="…") if len(name) > LONGEST else name
+
+
+def letters(
+    images: Dataset, title: str, drawn: Dataset | None = None, facts: dict[str, Any] | None = None
+) -> Figure:
+    """A hundred images with a title, beside a hundred letters that the pretraining drew, if any.
+
+    With the `facts` of the pretraining, letters that have the shape of a digit are framed, and
+    the picture says that the first row has the letters that are most like the digits.
+    """
+    sheets = [(drawn, "Letras dibujadas")] if drawn else []
+    sheets.append((images, title))
+    figure = Figure((style.WIDTH, 5.1 if facts else 4.8))
+    panels = figure.subplots(1, len(sheets), squeeze=False)[0]
+    for axes, (dataset, name) in zip(panels, sheets, strict=True):
+        style.show(axes, _sheet(dataset.images))
+        axes.set_title(name)
+        axes.set_axis_off()
+    if drawn and facts:
+        _frame(panels[0], drawn, facts)
+        figure.legend(
+            [Rectangle((0, 0), 1, 1, **FRAME)],
+            ["letra con la forma de un dígito (por la correlación)"],
+            title="Letras: en la primera fila, la más parecida a cada dígito, del 0 al 9",
+            loc="outside lower center",
+        )  # fmt: skip
+    return figure
+
+
+def _frame(axes: Axes, drawn: Dataset, facts: dict[str, Any]) -> None:
+    alike = [one["letters"] for one in facts["look_alikes"] if one["correlation"] > facts["alike"]]
+    _, height, width = drawn.shape
+    for place, label in enumerate(drawn.labels[: SIDE * SIDE].tolist()):
+        if drawn.names[label] in "".join(alike):
+            row, column = divmod(place, SIDE)
+            # Pixels are centred on whole numbers; one pixel inwards, neighbours stay apart.
+            corner = (column * width + 0.5, row * height + 0.5)
+            axes.add_patch(Rectangle(corner, width - 2, height - 2, **FRAME))
+
+
+def _sheet(images: np.ndarray) -> np.ndarray:
+    """Lay out up to 100 images, (n, channels, height, width), in rows of ten; the rest is black."""
+    _, channels, height, width = images.shape
+    page = np.zeros((SIDE * SIDE, channels, height, width), np.uint8)
+    page[: len(images)] = images[: SIDE * SIDE]
+    rows = page.reshape(SIDE, SIDE, channels, height, width)
+    return rows.transpose(2, 0, 3, 1, 4).reshape(channels, SIDE * height, SIDE * width)

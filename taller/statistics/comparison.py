@@ -1,0 +1,302 @@
+"""The contestants' results, every two of them against each other, and what may be concluded."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+
+from taller.common import files
+from taller.common.errors import UserError, shown
+from taller.common.params import Contestant
+from taller.statistics import folds, proportions
+from taller.statistics.folds import Estimate, Posterior, Verdict
+
+RESULTS = Path("resultados")
+METRICS = ("accuracy", "precision", "recall", "f1", "log_loss")
+# A network that knows fewer letters than ten times what a guess would has learnt none to speak of.
+TIMES_CHANCE = 10
+# A validation loss that falls by more than this in the last epoch has not come to rest; where
+# accuracy rose with it by more than half the rope, models that are stopped a little earlier or
+# later could change places by all of it.
+STILL_FALLING = 0.10
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One contestant's results: what the stages wrote, read back.
+
+    Accuracies and the like are fractions, losses nats. `pretraining` is what is known of the
+    network that it starts from, where the pipeline made that. From `confusion` on (counts, shape
+    (classes, classes), rows are the truth) all is of the test images; `errors` are the wrong
+    answers of most confidence, the surest first.
+    """
+
+    contestant: Contestant
+    fit: dict[str, Any]
+    pretraining: dict[str, Any]
+    table: pd.DataFrame
+    history: pd.DataFrame
+    confusion: np.ndarray
+    per_class: pd.DataFrame
+    calibration: pd.DataFrame
+    test: dict[str, Any]
+    errors: dict[str, np.ndarray]
+
+    @property
+    def name(self) -> str:
+        """Of the section of params.yaml."""
+        return self.contestant.name
+
+    @property
+    def model(self) -> str:
+        """In tables and pictures."""
+        return self.fit["model"]
+
+    @property
+    def short(self) -> str:
+        """In running text."""
+        return self.fit["short"]
+
+    @property
+    def source(self) -> str | None:
+        """What it starts from: ``letters``, ``imagenet``, ``none`` (random); None from scratch."""
+        return self.fit["start"] and self.fit["start"]["source"]
+
+    @property
+    def inference_flops(self) -> int:
+        """Floating-point operations for one image."""
+        return self.fit["flops"]["inference"]
+
+    @property
+    def training_flops(self) -> int:
+        """Of the fit on all images and of one pretraining, where that was done here."""
+        return self.fit["flops"]["training"] + self.pretraining.get("flops", 0)
+
+    @cached_property
+    def splits(self) -> pd.DataFrame:
+        """A row per repeat and fold, ascending; a column per metric."""
+        return self.table.pivot(index=["repeat", "fold"], columns="metric", values="value")
+
+    def scores(self, metric: str) -> np.ndarray:
+        """A metric on every fold, by repeat, then fold: float64, shape (repeats x K,)."""
+        return self.splits[metric].to_numpy(np.float64)
+
+    @property
+    def overlap(self) -> float:
+        """Images that a fold validates on, on average, as a share of those that it trains on."""
+        return float(self.scores("val_images").mean()) / float(self.scores("train_images").mean())
+
+    def mean(self, metric: str = "accuracy") -> Estimate:
+        """A metric's mean over the folds, and its interval, within what the metric can be."""
+        highest = np.inf if metric == "log_loss" else 1.0
+        return folds.corrected_interval(self.scores(metric), self.overlap, 0.0, highest)
+
+    def spread(self, metric: str) -> float | None:
+        """Standard deviation of the folds' scores; of a single one there is none."""
+        scores = self.scores(metric)
+        return float(scores.std(ddof=1)) if len(scores) > 1 else None
+
+    @property
+    def test_accuracy(self) -> Estimate:
+        return proportions.wilson(int(np.trace(self.confusion)), int(self.confusion.sum()))
+
+    @cached_property
+    def last_epoch(self) -> tuple[float, float] | None:
+        """The share by which validation loss fell in it, and by how much accuracy rose.
+
+        Of the means over all fits. None where it was the only epoch.
+        """
+        means = self.history.groupby("epoch")[["val_loss", "val_accuracy"]].mean()  # ascending
+        if len(means) == 1:
+            return None
+        before, last = means["val_loss"].iloc[-2:]
+        fall = float((before - last) / before) if before else 0.0
+        return fall, float(means["val_accuracy"].diff().iloc[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two models on the same folds and test images: the first minus the second.
+
+    `p_value` is of the difference on the folds alone, `holm` corrected for all pairs. `both` and
+    the other counts are of test images that are right, `mcnemar` is their p value.
+    """
+
+    first: Result
+    second: Result
+    difference: Estimate
+    p_value: float
+    holm: float
+    posterior: Posterior
+    required_repeats: int | None
+    both: int
+    only_first: int
+    only_second: int
+    neither: int
+    mcnemar: float
+    test_difference: Estimate
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of the first against the second."""
+        return self.posterior.verdict
+
+
+class Failure(NamedTuple):
+    """An assumption that does not hold: nothing can be concluded.
+
+    The kind is ``pretraining`` (`value` is the share of the letters that the weakest pretrained
+    network knows, `limit` what it must reach), ``falling`` (the share by which the validation
+    loss fell in the last epoch, None if it was the only one, and the most that is admitted) or
+    ``folds`` (one score has no spread). `result` is the model, where it is not of all.
+    """
+
+    kind: str
+    result: Result | None = None
+    value: float | None = None
+    limit: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One or more results, in the order of params.yaml: those from scratch first.
+
+    `data` is ``datos.json``, `agreement` ``agreement.json``. A difference of accuracy of at most
+    `rope`, a fraction, is practically none.
+    """
+
+    models: tuple[Result, ...]
+    data: dict[str, Any]
+    agreement: list[dict[str, Any]]
+    rope: float
+
+    @property
+    def scratch(self) -> list[Result]:
+        return [result for result in self.models if result.source is None]
+
+    @property
+    def finetuned(self) -> list[Result]:
+        return [result for result in self.models if result.source is not None]
+
+    @cached_property
+    def ranking(self) -> list[Result]:
+        """By mean accuracy on the folds, be the differences certain or not.
+
+        Equal means stay in order; sums of the same numbers in another order agree to 12 decimals.
+        """
+        return sorted(self.models, key=lambda one: -round(one.scores("accuracy").mean(), 12))
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """Every two models: the later minus the earlier."""
+        return [self.pair(later, earlier) for earlier, later in combinations(self.models, 2)]
+
+    def pair(self, first: Result, second: Result) -> Pair:
+        """Two different models, the first minus the second."""
+        differences, overlap = _differences(first, second), first.overlap
+        repeats = self.data["repeats"]
+        counts = self._counts(first, second)
+        only = counts["only_first"], counts["only_second"]
+        return Pair(
+            first,
+            second,
+            folds.corrected_interval(differences, overlap, -1.0, 1.0),
+            folds.corrected_t_test(differences, overlap),
+            self._holm[frozenset((first, second))],
+            folds.bayesian_correlated_t(differences, overlap, self.rope),
+            folds.required_repeats(differences, overlap, self.rope, repeats),
+            **counts,
+            mcnemar=proportions.exact_mcnemar(*only),
+            test_difference=proportions.paired_proportions(*only, sum(counts.values())),
+        )
+
+    @cached_property
+    def _holm(self) -> dict[frozenset[Result], float]:
+        couples = list(combinations(self.models, 2))
+        p_values = [folds.corrected_t_test(_differences(*two), two[0].overlap) for two in couples]
+        return dict(zip(map(frozenset, couples), folds.holm(p_values), strict=True))
+
+    def _counts(self, first: Result, second: Result) -> dict[str, int]:
+        rows = {(row["first"], row["second"]): row for row in self.agreement}
+        row = rows.get((first.name, second.name))
+        if row is None:
+            row = rows[second.name, first.name]
+            row = row | {"only_first": row["only_second"], "only_second": row["only_first"]}
+        return {key: row[key] for key in ("both", "only_first", "only_second", "neither")}
+
+    @cached_property
+    def failures(self) -> list[Failure]:
+        """The assumptions that do not hold; best none."""
+        failures = []
+        for one in self.finetuned:
+            if one.source == "letters":
+                weakest = min(one.pretraining["accuracy"])
+                if weakest < (limit := TIMES_CHANCE / one.pretraining["shapes"]):
+                    failures.append(Failure("pretraining", one, weakest, limit))
+        for one in self.models:
+            fall, rise = one.last_epoch or (None, 0)
+            if fall is None or (fall > STILL_FALLING and rise > self.rope / 2):
+                failures.append(Failure("falling", one, fall, STILL_FALLING))
+        return failures + [Failure("folds")] * (len(self.models[0].splits) == 1)
+
+
+def _differences(first: Result, second: Result) -> np.ndarray:
+    return first.scores("accuracy") - second.scores("accuracy")
+
+
+def read(contestants: Sequence[Contestant], rope: float) -> Comparison:
+    """Read what the stages before `compare` wrote of one or more contestants.
+
+    A `UserError` names a file that cannot be read, or has other folds than the first model's.
+    """
+    models = tuple(_result(contestant) for contestant in contestants)
+    sizes = ["train_images", "val_images"]
+    for result in models[1:]:
+        if not result.splits[sizes].equals(models[0].splits[sizes]):
+            path, first = result.contestant.cv / "scores.csv", models[0].name
+            raise UserError(f"{path}: expected the folds of {first}, found others; run dvc repro")
+    data, agreement = RESULTS / "datos.json", RESULTS / "test/agreement.json"
+    return Comparison(models, files.read_json(data), files.read_json(agreement), rope)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV file without missing values; a `UserError` names one that cannot be read."""
+    options = {"dtype": {"clase": str}, "keep_default_na": False}
+    return _read(path, lambda path: pd.read_csv(path, **options))
+
+
+def _result(contestant: Contestant) -> Result:
+    cv, test = contestant.cv, contestant.test
+    fit, facts = files.read_json(cv / "fit.json"), {}
+    if fit["start"] and fit["start"]["source"] != "imagenet":
+        base = Path(fit["start"]["path"]).name
+        facts = files.read_json(RESULTS / "pretrain" / base / "facts.json")
+    bins = read_table(test / "calibration.csv")
+    counts = zip(bins["hits"].tolist(), bins["images"].tolist(), strict=True)
+    columns = ["accuracy", "accuracy_low", "accuracy_high"]
+    observed = pd.DataFrame([proportions.wilson(*row) for row in counts], columns=columns)
+    return Result(
+        contestant,
+        fit,
+        facts,
+        read_table(cv / "scores.csv"),
+        read_table(cv / "history.csv"),
+        _read(test / "confusion.csv", lambda path: np.loadtxt(path, np.int64, delimiter=",")),
+        read_table(test / "per_class.csv"),
+        bins.join(observed),
+        files.read_json(test / "metrics.json"),
+        _read(test / "errors.npz", lambda path: dict(np.load(path))),
+    )
+
+
+def _read(path: Path, load: Callable[[Path], Any]) -> Any:
+    try:
+        return load(path)
+    except (ValueError, EOFError, BadZipFile) as error:
+        raise UserError(f"{path}: cannot be read: {shown(str(error))}") from None
