@@ -1,0 +1,123 @@
+"""What comes before the first stage: params are checked, and plots made to need no internet.
+
+A stage checks its own params when it starts, which may be minutes after the first one did; and a
+section that no stage reads, a misspelt one, would never be seen.
+"""
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import stages  # noqa: F401 (pins the numerics, before anything else imports NumPy)
+
+# isort: split
+import vl_convert
+import yaml
+from dvc.utils.serialize import modify_yaml
+
+from stages import compare, preprocess
+from taller.common import params, stage
+from taller.common.errors import UserError, shown
+from taller.datasets import idx
+from taller.sources import catalogue
+from taller.training import engine
+
+SCHEMAS = {
+    "dataset": params.DatasetName,
+    "seed": params.Seed,
+    "threads": params.Threads,
+    "device": params.Device,
+    "numerics": params.Numerics,
+    "download": list[str],
+    "preprocess": preprocess.Params,
+    "compare": compare.Params,
+}
+NETWORKS = ("kfold_train", "pretrain", "finetune")  # a section each, of any name
+
+
+def check_params() -> None:
+    """Hold params.yaml against the schemas of all stages, and the files that it names.
+
+    Raises
+    ------
+    UserError
+        At the first key that is unknown, missing or out of range, or names what is not there.
+    """
+    for key in params.load():
+        if key not in (known := (*SCHEMAS, *NETWORKS)):
+            raise UserError(f"params.yaml: {shown(key)}: expected one of {', '.join(known)}")
+    single = {key: params.read(key, schema) for key, schema in SCHEMAS.items()}
+    engine.choose_device(single["device"])
+    for name in (downloaded := single["download"]):
+        catalogue.item(name)
+    check_dataset(single["dataset"], downloaded)
+    params.contestants()  # that no name stands twice
+    for kind in NETWORKS:
+        for name in params.read(kind, dict[params.SectionName, dict]):
+            config = import_module(f"stages.{kind}").read_config(name)
+            if kind == "finetune":
+                check_start(f"finetune.{name}.start", config.start, downloaded)
+
+
+def check_dataset(name: str, downloaded: list[str]) -> None:
+    """That the data set is got by `download`, or is a folder of pictures that DVC versions."""
+    raw = Path("data", name, "raw")
+    if name in idx.CLASSES:
+        if name not in downloaded:
+            raise UserError(f"params.yaml: download: expected {name} in it, as it is the dataset")
+    elif not raw.with_suffix(".dvc").exists():
+        found = "the folder alone" if raw.is_dir() else "no such folder"
+        raise UserError(
+            f"params.yaml: dataset: expected {', '.join(idx.CLASSES)}, or {raw} with a folder of "
+            f"pictures for each class, under `dvc add {raw}`; found {found}"
+        )
+    elif not raw.is_dir():
+        raise UserError(f"{raw}: expected the pictures of {raw}.dvc; run dvc pull")
+
+
+def check_start(key: str, start: str, downloaded: list[str]) -> None:
+    """That a stage makes or gets the network that fine-tuning starts from, or DVC versions it."""
+    made = [f"modelos/base/{name}" for name in params.load()["pretrain"]]
+    made += [f"data/{name}/raw" for name in downloaded]
+    if start not in made and not Path(f"{start}.dvc").exists():
+        raise UserError(
+            f"params.yaml: {key}: expected what pretrain makes or download gets "
+            f"({', '.join(made)}), found {shown(start)}"
+        )
+
+
+def forget_removed_stages(lock: Path = Path("dvc.lock")) -> None:
+    """Take stages of removed sections out of dvc.lock, where DVC leaves them for ever."""
+    if not lock.exists():
+        return
+    sections, listed = params.load(), yaml.safe_load(lock.read_text("utf-8"))["stages"]
+    names = (name.partition("@") for name in listed)
+    if removed := ["".join(name) for name in names if name[1] and name[2] not in sections[name[0]]]:
+        with modify_yaml(lock) as content:
+            for name in removed:
+                del content["stages"][name]
+
+
+def write_plots_page(dvc_dir: Path = Path(".dvc")) -> None:
+    """Put the drawing library into the page of `dvc plots`, which has links to a CDN otherwise."""
+    page, offline = (dvc_dir / "plots" / name for name in ("page.html", "page.offline.html"))
+    if offline.exists() and offline.stat().st_mtime > page.stat().st_mtime:
+        return
+    # In a function, or the bundle's thousands of short top-level names would be the page's too.
+    script = f'<script>(() => {{ "use strict";\n{vl_convert.javascript_bundle()}\n}})()</script>'
+    offline.write_text(page.read_text("utf-8").replace("{scripts}", script), "utf-8")
+    # Not in the committed config: DVC fails where a page is missing, and a clone has none yet.
+    command = ["config", "--local", "plots.html_template", "plots/page.offline.html"]
+    subprocess.run([sys.executable, "-m", "dvc", *command], cwd=dvc_dir.parent, check=True)
+
+
+def main() -> None:
+    with stage.one_line("prepare"):
+        check_params()
+        forget_removed_stages()
+        write_plots_page()
+
+
+if __name__ == "__main__":
+    main()
