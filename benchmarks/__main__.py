@@ -1,89 +1,163 @@
-"""Measure, into benchmarks/results.csv and benchmark.png: python -m benchmarks [PART ...]."""
+"""Measure how fast, into benchmarks/results.csv and benchmark.png: python -m benchmarks [PART ...].
+
+A machine is not as fast now as it was a minute ago: what is compared runs in turn within a round,
+each case in a fresh process, and ratios are taken within rounds.
+"""
 
 import argparse
+import json
+import os
+import signal
+import subprocess
 import sys
-import time
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from benchmarks import drawing, machine, results
-from benchmarks.parts import DEFAULT, PARTS
-from benchmarks.protocol import Processes, in_turn
-from benchmarks.work import FILES
-from taller.program import cli
-from taller.program.errors import Problem
+import psutil
 
-ROUNDS = 5
+from benchmarks import table
+from benchmarks.project import peak_memory
+from benchmarks.table import OURS, SAME
+from benchmarks.work import RAW
+from taller.common import portable, stage
+from taller.common.errors import UserError
+
+ONE_FOLD = "1 of 5 folds"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured in one process: `function`, ``module:name``, yields records.
+
+    Native numerics are what others compute with; portable ones are pinned before the process
+    starts.
+    """
+
+    row: str
+    function: str
+    options: dict = field(default_factory=dict)
+    portable: bool = False
+    note: str = ""
+
+
+def trained(row: str, prepare: str, images: int, epochs: int, note: str = "", **options) -> Case:
+    arguments = {"prepare": prepare, "images": images, "epochs": epochs} | options
+    return Case(row, "case:timed", arguments, row.startswith("ours, portable"), note)
+
+
+SIMPLE = {"images": 20_000, "epochs": 2}
+LAST = {"images": 1000, "epochs": 10}
+AXES = {
+    "images": [6000, 12_000, 24_000, 60_000],
+    "cores": [1, 2, 4, 8, 16],
+    "batch": [64, 256, 1024, 4096],
+}
+# Who is fast is measured on what takes seconds; of who is slow one fold is enough.
+PARTS = {
+    "simple_nn": [
+        trained(OURS, "ours:simple_nn", **SIMPLE),
+        trained("ours, native", "ours:simple_nn", **SIMPLE),
+        trained("workshop's loop", "workshop:simple_nn", **SIMPLE, note=ONE_FOLD),
+        trained("workshop's, 2 workers", "workshop:simple_nn", **SIMPLE, note=ONE_FOLD, workers=2),
+        trained("scikit-learn", "sklearn_peers:mlp", **SIMPLE, note="no dropout"),
+        trained("skorch", "torch_peers:skorch", **SIMPLE),
+        trained("Lightning", "torch_peers:lightning", **SIMPLE, note=ONE_FOLD),
+        trained("Keras on JAX", "jax_peers:keras_fit", **SIMPLE, note=ONE_FOLD),
+        trained("JAX, vmap over folds", "jax_peers:vmap", **SIMPLE),
+    ],
+    "last_layer": [
+        trained(SAME, "ours:last_layer", **LAST),
+        trained(OURS, "ours:last_layer", **LAST | {"images": 10_000}, note="of 10,000 images"),
+        trained("workshop's loop", "workshop:last_layer", **LAST, note=ONE_FOLD),
+        trained("fastai", "torch_peers:fastai", **LAST, note=ONE_FOLD),
+        trained("timm, scikit-learn", "sklearn_peers:timm_features", **LAST, note="L-BFGS"),
+    ],
+    "growth": [
+        Case("by", "ours:grown", {"axis": axis, "values": values}, portable=True)
+        for axis, values in AXES.items()
+    ],
+    "products": [
+        Case(f"{network}, {numerics}", f"ours:{function}", portable=numerics == "portable")
+        for network, function in (("SimpleNN", "simple_share"), ("ResNet-18", "frozen_share"))
+        for numerics in ("portable", "native")
+    ],
+    "repro": [Case("dvc repro", "project:nothing_to_do")],
+    "pictures": [
+        Case("own pictures", "project:pictures", {"counts": [1000, 5000, 20_000]}, portable=True)
+    ],
+}
 
 
 def main() -> None:
-    arguments = options()
-    with cli.one_line("benchmarks"):
-        if not FILES.is_dir():
-            raise Problem(
-                f"{FILES}: expected MNIST, found nothing; get it with: dvc repro download"
-            )
-        failed = [row for part in arguments.parts or DEFAULT for row in run(part, arguments.rounds)]
-        drawing.draw(results.read())
-        print(
-            f"benchmarks: {results.FILE} and {drawing.FILE}; as a table: python -m benchmarks.table"
-        )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (all)")
+    parser.add_argument("--rounds", type=int, default=5, help="(%(default)s; of pictures 1)")
+    chosen = parser.parse_args()
+    with stage.one_line("benchmarks"):
+        if unknown := {*chosen.parts} - {*PARTS}:
+            raise UserError(f"expected parts of {', '.join(PARTS)}, found {min(unknown)}")
+        if not RAW.is_dir():
+            raise UserError(f"{RAW}: expected MNIST, found nothing; run dvc repro")
+        failed = []
+        for part in chosen.parts or PARTS:
+            table.forget(part)
+            for number in range(1, 1 + (1 if part == "pictures" else chosen.rounds)):
+                failed += run(part, number)
+        print(table.markdown(table.read()))
+        table.draw(table.read())
         if failed:
-            raise Problem(f"expected every row to be measured, these failed: {', '.join(failed)}")
+            raise UserError(f"expected every case to be measured, failed: {', '.join(failed)}")
 
 
-def options() -> argparse.Namespace:
-    width = max(map(len, PARTS))
-    lines = [f"  {name:{width}}  {part.told}" for name, part in PARTS.items()]
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=__doc__,
-        epilog="\n".join(["parts, with their minutes on two cores:", *lines]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument(
-        "parts", metavar="PART", nargs="*", choices=[*PARTS, []],
-        help=f"default: {' '.join(DEFAULT)}",
-    )  # fmt: skip
-    parser.add_argument(
-        "--rounds", type=int, default=ROUNDS, metavar="N",
-        help="how often each case is measured; the median is told (default: %(default)s)",
-    )  # fmt: skip
-    return parser.parse_args()
+def run(part: str, number: int) -> Iterator[str]:
+    """Measure each case of a part once; the rows that failed."""
+    for case in PARTS[part]:
+        try:
+            for record in measured(case):
+                row = " ".join(filter(None, [case.row, record.pop("row", "")]))
+                about = {"machine": machine(), "part": part, "row": row, "round": number}
+                table.add(about | {"note": case.note} | record)
+                print(f"{part}, round {number}, {row}: {record}", flush=True)
+        except UserError as error:
+            print(f"{part}, round {number}, {case.row}: failed, {error}", flush=True)
+            yield case.row
 
 
-def run(part: str, rounds: int) -> list[str]:
-    """Measure a part, each record written and told as it comes; the rows that failed."""
-    results.start(part)
-    turns = [*in_turn(PARTS[part].cases(rounds), rounds)]
-    start, name = time.monotonic(), machine.name()
-    left_out: dict[str, str] = {}  # and why: it would not go better in the next round
-    with Processes() as processes:
-        for done, (number, case) in enumerate(turns, start=1):
-            for record in () if case.row in left_out else processes.measured(case):
-                about = {"machine": name, "part": part, "round": number} | record
-                about["row"] = " ".join([case.row, *([record["row"]] if "row" in record else [])])
-                results.add(about)
-                left = minutes((time.monotonic() - start) * (len(turns) / done - 1))
-                print(f"{part}, {done} of {len(turns)}: {told(about)}; {left}", flush=True)
-                if "seconds" not in record and "share" not in record:
-                    left_out[case.row] = record["note"]
-    return [row for row, why in left_out.items() if why.startswith("failed")]
+def measured(case: Case) -> Iterator[dict]:
+    """Run a case to its end; what it yielded, with the memory of all its processes."""
+    pins = {*portable.PINNED, *portable.UNSET}
+    environment = {name: value for name, value in os.environ.items() if name not in pins}
+    if case.portable and portable.is_x86():
+        environment |= portable.PINNED
+    with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "w+b") as log:
+        file = Path(folder, "records")
+        arguments = [case.function, json.dumps(case.options), str(file)]
+        # A session of its own, so that all that it starts can be ended.
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.case", *arguments], env=environment,
+            stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            peak = peak_memory(process)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if process.returncode:
+            log.seek(0)
+            raise UserError([*log.read().decode(errors="replace").split("\n"), ""][-2])
+        for line in file.read_text(encoding="utf-8").splitlines():
+            yield {"memory_mb": peak} | json.loads(line)
 
 
-def told(record: dict) -> str:
-    """One measurement in a line."""
-    forms = {
-        "x": "at {:g}", "images": "{:,} images", "seconds": "{:.3g} s",
-        "accuracy": "accuracy {:.4f}",
-        "share": "share {:.3f}", "note": "{}",
-    }  # fmt: skip
-    found = [
-        form.format(record[key]) for key, form in forms.items() if record.get(key) not in (None, "")
-    ]
-    return f"{record['row']}: {', '.join(found)}"
-
-
-def minutes(seconds: float) -> str:
-    return f"about {seconds / 60:.0f} min left of this part"
+def machine() -> str:
+    """Processor, cores that this process may use, memory; never its name in a network."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    return f"{portable.processor()}, {cores} cores, {psutil.virtual_memory().total / 1e9:.0f} GB"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,84 +1,47 @@
-"""One measured case, in a process of its own: `benchmarks.protocol` starts it.
+"""One measured case, in a process of its own: python -m benchmarks.case FUNCTION OPTIONS FILE.
 
-    python -m benchmarks.case FUNCTION ARGUMENTS DESCRIPTOR [MODULE ...]
-
-Imports FUNCTION's module and the others, once. Then each line that is read asks for a round:
-FUNCTION, as ``module:name``, is run in a fresh copy of this process and yields records; each is
-written as a line of JSON to the open file DESCRIPTOR, and ``null`` when there are no more, as when
-all is imported. Where processes are not copied, there is one round, in this process.
+FUNCTION, as ``module:name``, yields records, which are written to FILE as lines of JSON.
 """
 
 import importlib
 import json
-import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
-from statistics import fmean
-from typing import TextIO
+from collections.abc import Callable, Iterator
 
-from benchmarks.work import Work
-
-COPIES = sys.platform == "linux"
+from taller.common import stage
 
 
-def trained(
-    module: str, work: dict, options: dict | None = None, judged: int | None = None
-) -> Iterator[dict]:
-    """Time one of `benchmarks.rows`: its training alone, without imports.
+def named(function: str) -> Callable:
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(f"benchmarks.{module}"), name)
 
-    Parameters
-    ----------
-    work : dict
-        Fields of a `Work`.
-    options : dict, optional
-        For the row's ``prepare``.
-    judged : int, optional
-        Of how many folds the accuracy is; by default all that were trained without.
+
+def timed(prepare: str, images: int, epochs: int, **options) -> Iterator[dict]:
+    """Time the training of one row, without imports; the accuracy is the first fold's.
+
+    `prepare` takes a `Work` and the options, builds what does not hang on the images, and returns
+    the function that is timed. That trains on data in memory, validates after each epoch where it
+    can, and returns the accuracy of each fold that it trained without.
     """
-    work = Work(**work)
-    fit = importlib.import_module(f"benchmarks.rows.{module}").prepare(work, **options or {})
-    work.data, work.splits  # noqa: B018 (read and cut now, for all rows alike)
+    from benchmarks.work import Work
+
+    work = Work(images, epochs)
+    train = named(prepare)(work, **options)
+    work.splits  # noqa: B018 (read and cut now, for all rows alike)
     start = time.perf_counter()
-    accuracies = fit()
+    accuracies = train()
     seconds = time.perf_counter() - start
-    yield {
-        "images": round(work.trained * len(accuracies) / work.folds),
-        "seconds": seconds,
-        "accuracy": fmean(accuracies[:judged]),
-    }
+    trained = images * epochs * len(accuracies) * (work.folds - 1) // work.folds
+    yield {"images": trained, "seconds": seconds, "accuracy": accuracies[0]}
 
 
 def main() -> None:
-    name, arguments, descriptor, *others = sys.argv[1:]
-    os.set_inheritable(int(descriptor), False)  # or workers would keep it open
-    with open(int(descriptor), "w", encoding="utf-8") as answer:
-        with suppress(ModuleNotFoundError):  # which a round tells
-            for one in (name.partition(":")[0], *others):
-                importlib.import_module(one)
-        print("null", file=answer, flush=True)
-        for _ in sys.stdin:
-            if not COPIES or (copy := os.fork()) == 0:
-                return answered(name, json.loads(arguments), answer)
-            # When it has said goodbye, too, or the next case would be measured beside that.
-            if status := os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1]):
-                sys.exit(1 if status > 0 else f"ended by signal {-status}")
-            print("null", file=answer, flush=True)
-
-
-def answered(name: str, arguments: dict, answer: TextIO) -> None:
-    """Run the function and write what it yields; a library that is not there is told."""
-    module, _, function = name.partition(":")
-    try:
-        for record in getattr(importlib.import_module(module), function)(**arguments):
-            print(json.dumps(record), file=answer, flush=True)
-    except ModuleNotFoundError as error:
-        if str(error.name).startswith(("benchmarks", "stages", "taller")):
-            raise
-        print(json.dumps({"note": f"not installed: {error.name}"}), file=answer, flush=True)
-    if not COPIES:
-        print("null", file=answer, flush=True)
+    function, options, path = sys.argv[1:]
+    stage.end_with_parent()
+    with stage.one_line(function), open(path, "w", encoding="utf-8") as file:
+        for record in named(function)(**json.loads(options)):
+            print(json.dumps(record), file=file, flush=True)
 
 
 if __name__ == "__main__":
