@@ -1,212 +1,204 @@
-"""Records and comparisons, held against the predictions that they were made from."""
+"""Results read back, and every two models against each other, held against other libraries."""
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import permutations
+from pathlib import Path
 
-import made_up
 import numpy as np
 import pandas as pd
 import pytest
+import results
+from baycomp import CorrelatedTTest
+from results import CNN, LETTERS, SIMPLE, TUNED, Made
 from scipy import stats
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
+from sklearn.metrics import accuracy_score, confusion_matrix
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
 
-from taller.program.errors import Problem
-from taller.scores import comparison, results
+from taller.common import params
+from taller.common.errors import UserError
+from taller.statistics.comparison import Comparison, read
 
-CLASSES = range(len(made_up.FRUIT))
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("three")
+# Three repeats of four folds.
+SCORES = 0.95 + 0.01 * np.random.default_rng(0).random((3, 12))
 
 
-@pytest.fixture(scope="module")
-def made(place):
-    return made_up.write(place, made_up.THREE)
+def made(*contestants: Made, rope: float = 0.005, **options) -> Comparison:
+    results.write(*contestants, **options)
+    return read(params.contestants(), rope)
 
 
-@pytest.fixture(scope="module")
-def found(place, made):
-    return comparison.read(place / "resultados", made_up.THREE, rope=0.005)
+@pytest.fixture
+def three(workdir) -> Comparison:
+    models = [one.but(scores=row) for one, row in zip((SIMPLE, CNN, TUNED), SCORES, strict=True)]
+    return made(*models, repeats=3)
 
 
-def test_the_scores_are_those_of_the_predictions(made, found):
-    for result in found.models:
-        folds = made.folds[result.entry.key]
-        expected = [accuracy_score(fold.labels, fold.predicted) for fold in folds]
-        np.testing.assert_allclose(result.scores("accuracy"), expected)
-        expected = [f1_score(fold.labels, fold.predicted, average="macro") for fold in folds]
-        np.testing.assert_allclose(result.scores("f1"), expected)
-        expected = [
-            log_loss(fold.labels, np.exp(fold.log_probabilities), labels=CLASSES) for fold in folds
-        ]
-        np.testing.assert_allclose(result.scores("log_loss"), expected)
-        assert result.folds == [(1, fold) for fold in range(1, len(folds) + 1)]
-        assert sum(result.fold_sizes) == made_up.TRAIN
-        test = made.test[result.entry.key]
-        np.testing.assert_array_equal(
-            result.confusion, confusion_matrix(test.labels, test.predicted, labels=CLASSES)
-        )
-        assert tuple(result.per_class["clase"]) == made_up.FRUIT
-
-
-def test_scores_come_by_repeat_then_fold_however_they_were_written(found):
-    rows = [
-        ("simple_nn", repeat, fold, "accuracy", repeat + fold / 100)
-        for fold in (10, 2, 1)
-        for repeat in (2, 1)
-    ]
-    result = replace(found.models[0], records=pd.DataFrame(rows, columns=results.RECORD))
-    assert result.scores("accuracy").tolist() == [1.01, 1.02, 1.1, 2.01, 2.02, 2.1]
-    assert result.folds == [(1, 1), (1, 2), (1, 10), (2, 1), (2, 2), (2, 10)]
-
-
-def test_class_names_stay_what_they_are(tmp_path):
-    names = ("NA", "007", "1.0")
-    made_up.write(tmp_path, names=names)
-    found = comparison.read(tmp_path / "resultados", made_up.TWO, rope=0.005)
-    assert tuple(found.names) == names
-    assert all(tuple(result.per_class["clase"]) == names for result in found.models)
-
-
-def test_every_pair_is_tested_on_folds_and_images(made, found):
-    couples = list(combinations(found.models, 2))
-    assert [(pair.first, pair.second) for pair in found.pairs] == couples
+def test_every_pair_is_that_of_other_libraries(three):
     raw = []
-    for pair in found.pairs:
-        first, second = (
-            np.array([accuracy_score(fold.labels, fold.predicted) for fold in made.folds[key]])
-            for key in (pair.first.entry.key, pair.second.entry.key)
+    for pair in three.pairs:
+        first, second = pair.first.scores("accuracy"), pair.second.scores("accuracy")
+        plain = stats.ttest_rel(first, second)
+        grown = np.sqrt(1 + 12 / 3)  # the variance, from 1 / 12 to 1 / 12 + 1 / 3
+        raw.append(2 * stats.t.sf(abs(plain.statistic) / grown, 11))
+        mean, low = np.mean(first - second), plain.confidence_interval(0.95).low
+        assert pair.difference[:2] == pytest.approx((mean, mean - grown * (mean - low)))
+        posterior = CorrelatedTTest.probs(second, first, rope=0.005, runs=3)
+        assert pair.posterior == pytest.approx(posterior)
+        table = [[pair.both, pair.only_first], [pair.only_second, pair.neither]]
+        assert pair.mcnemar == pytest.approx(mcnemar(table, exact=True).pvalue)
+        assert pair.test_difference.value == pytest.approx(
+            pair.first.test["accuracy"] - pair.second.test["accuracy"]
         )
-        train, val = found.baseline.fold_sizes
-        # A t-test of one sample, whose variance grows from 1 / K to 1 / K + n_val / n_train.
-        plain = stats.ttest_rel(second, first)
-        grown = np.sqrt(1 + len(first) * val / train)
-        raw.append(2 * stats.t.sf(abs(plain.statistic) / grown, len(first) - 1))
-        interval = plain.confidence_interval(0.95)
-        margin = (interval.high - interval.low) / 2 * grown
-        mean = (second - first).mean()
-        assert pair.difference.mean == pytest.approx(mean)
-        assert (pair.difference.low, pair.difference.high) == pytest.approx(
-            (mean - margin, mean + margin)
-        )
-
-        one, other = (made.test[part.entry.key] for part in (pair.first, pair.second))
-        right, too = one.predicted == one.labels, other.predicted == other.labels
-        table = pd.crosstab(right, too).reindex(index=[True, False], columns=[True, False])
-        expected = mcnemar(table.to_numpy(), exact=True).pvalue
-        assert pair.disagreement.p_value == pytest.approx(expected)
-        assert (pair.both, pair.neither) == (table.iloc[0, 0], table.iloc[1, 1])
-    assert [pair.difference.p_value for pair in found.pairs] == pytest.approx(raw)
+    assert [pair.p_value for pair in three.pairs] == pytest.approx(raw)
     corrected = multipletests(raw, method="holm")[1]
-    assert [pair.p_value for pair in found.pairs] == pytest.approx(corrected)
+    assert [pair.holm for pair in three.pairs] == pytest.approx(corrected)
     assert max(corrected / raw) > 1  # or nothing was corrected
 
 
-def test_two_models_are_one_pair_without_correction(place, made):
-    found = comparison.read(place / "resultados", made_up.TWO, rope=0.005)
-    (pair,) = found.pairs
-    assert pair.p_value == pair.difference.p_value
-    assert (found.baseline, found.challengers) == (found.models[0], (found.models[1],))
+def test_a_pair_turned_round_has_its_sides_changed(three):
+    for first, second in permutations(three.models, 2):
+        pair, back = three.pair(first, second), three.pair(second, first)
+        value, low, high = pair.difference
+        assert back.difference == pytest.approx((-value, -high, -low))
+        assert back.posterior == pytest.approx(pair.posterior[::-1])
+        assert (back.only_first, back.only_second) == (pair.only_second, pair.only_first)
+        value, low, high = pair.test_difference
+        assert back.test_difference == pytest.approx((-value, -high, -low))
+        for same in ("p_value", "holm", "required_repeats", "both", "neither", "mcnemar"):
+            assert getattr(back, same) == pytest.approx(getattr(pair, same)), same
+
+
+def test_scores_come_by_repeat_then_fold_however_they_were_written(three):
+    shuffled = three.models[0].table.sample(frac=1, random_state=1)
+    result = replace(three.models[0], table=shuffled)
+    np.testing.assert_allclose(result.scores("accuracy"), SCORES[0])
+    error = np.sqrt((1 / 12 + 1 / 3) * SCORES[0].var(ddof=1))
+    expected = stats.t(11, SCORES[0].mean(), error).interval(0.95)
+    assert result.mean()[1:] == pytest.approx(expected)
+
+
+def test_the_test_images_are_those_that_were_answered(workdir):
+    answers = results.write(SIMPLE, CNN, names=("NA", "007", "1.0"))
+    for result in read(params.contestants(), 0.005).models:
+        labels, log_probabilities = answers[result.name]
+        predicted = log_probabilities.argmax(axis=1)
+        np.testing.assert_array_equal(result.confusion, confusion_matrix(labels, predicted))
+        right = predicted == labels
+        expected = stats.binomtest(right.sum(), len(right)).proportion_ci(method="wilson")
+        assert result.test_accuracy == pytest.approx((accuracy_score(labels, predicted), *expected))
+        last = result.calibration.iloc[-1]
+        inside = right[np.exp(log_probabilities.max(axis=1)) > last["low"]]
+        expected = stats.binomtest(inside.sum(), len(inside)).proportion_ci(method="wilson")
+        assert last["accuracy"] == pytest.approx(inside.mean())
+        assert (last["accuracy_low"], last["accuracy_high"]) == pytest.approx(tuple(expected))
+        assert result.per_class["clase"].tolist() == ["NA", "007", "1.0"]
 
 
 @pytest.mark.parametrize(
-    ("accuracies", "ranking"),
+    ("scores", "ranking"),
     [
-        (([0.7, 0.8], [0.9, 0.95], [0.8, 0.85]), ["resnet18", "cnn", "simple_nn"]),
-        (([0.9, 0.95], [0.7, 0.8], [0.8, 0.85]), ["simple_nn", "cnn", "resnet18"]),
-        # Equal means, and sums that differ in their last bit: the catalogue's order.
-        (([0.3, 0.2, 0.1], [0.1, 0.2, 0.3], [0.9, 0.8, 0.9]), ["cnn", "simple_nn", "resnet18"]),
-        (([0.5, 0.6], [0.6, 0.5], [0.5, 0.6]), ["simple_nn", "resnet18", "cnn"]),
+        (([0.7, 0.8], [0.9, 0.95], [0.8, 0.85]), ["cnn", "resnet18", "simple_nn"]),
+        # Equal means, and sums that differ in their last bit: the order of params.yaml.
+        (([0.3, 0.2, 0.1], [0.1, 0.2, 0.3], [0.9, 0.8, 0.9]), ["resnet18", "simple_nn", "cnn"]),
     ],
 )
-def test_the_ranking_is_by_mean_accuracy(found, accuracies, ranking):
-    found = made_up.with_accuracies(found, *accuracies)
-    assert [result.entry.key for result in found.ranking] == ranking
-    assert [found.winner, found.runner_up] == list(found.ranking[:2])
-    pair = found.decisive
-    assert (pair.first, pair.second) == (found.runner_up, found.winner)
-    means = dict(zip((r.entry.key for r in found.models), map(np.mean, accuracies), strict=True))
-    gap = means[ranking[0]] - means[ranking[1]]
-    assert pair.difference.mean == pytest.approx(gap, abs=1e-12)
-    # The images that only one got right turn round with the models.
-    counts = {(row["first"], row["second"]): row for row in found.agreement}
-    keys = (pair.first.entry.key, pair.second.entry.key)
-    straight = keys in counts
-    row = counts[keys if straight else keys[::-1]]
-    assert pair.disagreement.only_second == row["only_second" if straight else "only_first"]
+def test_the_ranking_is_by_mean_accuracy(workdir, scores, ranking):
+    models = [one.but(scores=row) for one, row in zip((SIMPLE, CNN, TUNED), scores, strict=True)]
+    assert [result.name for result in made(*models).ranking] == ranking
 
 
-def test_intervals_end_where_the_metric_does(found):
-    wide = made_up.with_accuracies(found, *[[0.2, 0.9]] * 3).models[0]
-    estimate = comparison.cv_estimate(wide, "accuracy")
-    assert (estimate.low, estimate.high) == (0, 1)
-    assert 0 < comparison.cv_estimate(found.models[0], "accuracy").low < 1
-    assert comparison.cv_estimate(found.models[0], "log_loss").high > 1
+def test_intervals_end_where_the_metric_does(workdir):
+    wide = made(SIMPLE.but(scores=[0.2, 0.9])).models[0]
+    assert wide.mean()[1:] == (0, 1)
+    assert wide.mean("log_loss").high > 1
 
 
-def test_intervals_on_test_images_are_wilsons(made, found):
-    for result in found.models:
-        test = made.test[result.entry.key]
-        right = test.predicted == test.labels
-        estimate = comparison.accuracy_on_test(result)
-        expected = proportion_confint(right.sum(), len(right), method="wilson")
-        assert (estimate.low, estimate.high) == pytest.approx(expected)
-        bins = comparison.calibration(result)
-        expected = proportion_confint(bins["hits"], bins["images"], method="wilson")
-        np.testing.assert_allclose([bins["accuracy_low"], bins["accuracy_high"]], expected)
-        sure = np.exp(test.log_probabilities.max(axis=1))
-        row = bins.iloc[-1]
-        inside = right[sure > row["low"]]
-        assert (row["images"], row["accuracy"]) == (len(inside), pytest.approx(inside.mean()))
+def test_pretraining_is_paid_by_who_starts_from_it(workdir):
+    other = TUNED.but(name="control", source="none")
+    outside = TUNED.but(name="lite0", network="efficientnet_lite0", source="imagenet")
+    flops = [one.training_flops for one in made(SIMPLE, TUNED, other, outside).models]
+    assert flops == [10**12, 10**12 + LETTERS["flops"], 10**12, 10**12]
 
 
-def edit(path, change):
-    table = pd.read_csv(path)
-    change(table).to_csv(path, index=False)
-
-
-def moved_an_image(table):
-    """From the second fold's validation to the first one's; each repeat still adds up."""
-    more = (table["fold"] == 1) == (table["metric"] == "val_images")
-    moved = table["metric"].str.endswith("_images") & table["fold"].isin([1, 2])
-    return table.assign(value=table["value"] + moved * (2 * more - 1))
+def failures(comparison: Comparison) -> list[tuple]:
+    return [(one.kind, one.result and one.result.name, one.value) for one in comparison.failures]
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("known", "failed"), [([0.9, 0.0269], None), ([0.0268, 0.9], 0.0268), ([0.9, 0.002], 0.002)]
+)
+def test_letters_that_one_of_the_networks_did_not_learn(workdir, known, failed):
+    tuned = TUNED.but(letters=LETTERS | {"accuracy": known, "networks": 2})
+    expected = [("pretraining", "resnet18", failed)] if failed else []
+    assert failures(made(SIMPLE, tuned)) == expected
+
+
+@pytest.mark.parametrize(
+    ("losses", "rise", "fall"),
     [
-        (lambda table: table.assign(model="other"), "expected records of simple_nn"),
-        (
-            lambda table: table[table["metric"] != "f1"],
-            "repeat 1, fold 1, metric f1 once, found 0 times",
-        ),
-        (lambda table: table.drop(columns="repeat"), "expected the columns"),
-        (lambda table: table[table["fold"] > 1], "fold 1, metric accuracy once, found 0 times"),
-        (lambda table: pd.concat([table, table[:1]]), "metric accuracy once, found 2 times"),
-        (moved_an_image, "expected resnet18 on the folds of simple_nn, found train_images"),
+        ([0.5, 0.45], 0.01, None),  # by a tenth
+        ([0.5, 0.4499], 0.01, 0.1002),
+        ([9.0, 1.0, 0.91], 0.01, None),  # earlier epochs are no matter
+        ([1.0, 0.5], 0.0024, None),  # it matters where accuracy rises by half the rope
+        ([1.0, 0.5], 0.0026, 0.5),
+        ([1.0, 0.5], -0.1, None),
+        ([0.0, 0.0], 0.01, None),
     ],
 )
-def test_records_that_do_not_belong_are_refused(tmp_path, change, told):
-    made_up.write(tmp_path)
-    edit(tmp_path / "resultados/simple_nn/scores.csv", change)
-    with pytest.raises(Problem) as raised:
-        comparison.read(tmp_path / "resultados", made_up.TWO, rope=0.005)
-    assert told in str(raised.value)
+def test_a_loss_that_still_falls(workdir, losses, rise, fall):
+    comparison = made(SIMPLE, CNN)
+    epochs = np.arange(len(losses))
+    history = pd.DataFrame({"epoch": epochs + 1, "val_loss": losses, "val_accuracy": rise * epochs})
+    # Of another fold, whose loss and accuracy rest, and in another order: means over folds count.
+    rest = history.assign(val_loss=losses[-2], val_accuracy=0.0)
+    alone = replace(comparison.models[1], history=history[::-1])
+    both = replace(comparison.models[1], history=pd.concat([history, rest]))
+    failed = failures(replace(comparison, models=(comparison.models[0], alone)))
+    assert failed == ([("falling", "cnn", pytest.approx(fall))] if fall else [])
+    halved = failures(replace(comparison, models=(comparison.models[0], both)))
+    assert halved == []  # half the rise of accuracy
+
+
+def test_one_epoch_shows_no_end_and_one_score_no_spread(workdir):
+    comparison = made(SIMPLE.but(scores=[0.9]), CNN.but(scores=[0.95]), epochs=1)
+    kinds = [("falling", "simple_nn", None), ("falling", "cnn", None), ("folds", None, None)]
+    assert failures(comparison) == kinds
+    pair = comparison.pairs[0]
+    assert pair.difference == (pytest.approx(0.05), -1, 1)
+    assert (pair.holm, pair.verdict, pair.required_repeats) == (1, "unknown", None)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil"),
+    [
+        ("cv/scratch/cnn/fit.json", cut),
+        ("test/agreement.json", cut),
+        ("test/cnn/errors.npz", cut),
+        ("test/cnn/errors.npz", lambda path: path.write_bytes(b"")),
+        ("test/cnn/confusion.csv", lambda path: path.write_text("1,x\n")),
+        ("cv/scratch/cnn/scores.csv", lambda path: path.write_text("")),
+        ("cv/scratch/cnn/history.csv", lambda path: path.write_bytes(b"\xff\xfe\x00")),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_in_one_line(workdir, file, spoil):
+    results.write(SIMPLE, CNN)
+    spoil(Path("resultados", file))
+    with pytest.raises(UserError) as raised:
+        read(params.contestants(), 0.005)
+    assert str(raised.value).startswith(f"resultados/{file}: ")
     assert "\n" not in str(raised.value)
 
 
-def test_counts_of_another_number_of_classes_are_refused(tmp_path):
-    made_up.write(tmp_path)
-    (tmp_path / "resultados/simple_nn/test_confusion.csv").write_text("1,0\n0,1\n")
-    with pytest.raises(Problem, match="expected 5 x 5 counts, found 2 rows of 2 values"):
-        comparison.read(tmp_path / "resultados", made_up.TWO, rope=0.005)
-
-
-def test_a_pair_that_was_not_counted_is_told(found):
-    with pytest.raises(Problem, match="expected the pair"):
-        _ = replace(found, agreement=found.agreement[:1]).pairs
+def test_models_on_other_folds_are_refused(workdir):
+    results.write(SIMPLE, CNN)
+    path = Path("resultados/cv/scratch/cnn/scores.csv")
+    table = pd.read_csv(path)
+    table.loc[table["metric"] == "val_images", "value"] += [1, -1, 0]
+    table.to_csv(path, index=False)
+    with pytest.raises(UserError, match=r"cnn/scores\.csv: expected the folds of simple_nn"):
+        read(params.contestants(), 0.005)

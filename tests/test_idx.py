@@ -1,68 +1,62 @@
-"""The IDX format: what is written comes back, and what is damaged is refused."""
+"""The catalogue's data sets: the files' own bytes, and writers that the pixels bear out."""
+
+import gzip
+import hashlib
 
 import numpy as np
 import pytest
 
-from taller.data import idx
-from taller.program.errors import Problem
+from taller.common.errors import UserError
+from taller.datasets import idx
 
-ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-HEADER = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4])
-
-
-def test_the_bytes_are_those_of_the_format():
-    assert idx.encode(ARRAY) == HEADER + bytes(range(24))
-    assert idx.encode(ARRAY.transpose())[16:20] == bytes([0, 12, 4, 16])
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+# Column 2 of the first rows of QMNIST's own files, qmnist-train-labels-idx2-int (60,000) and
+# qmnist-test-labels-idx2-int (10,000), one behind the other, as they store it: big-endian, 32 bits.
+WRITERS_SHA256 = "2e760dbe5c55c15480e4b3be9677bcf241080d9400cf16b4e6721f5b2e9c2da5"
 
 
-@pytest.mark.parametrize("array", [ARRAY, ARRAY[0, 0], ARRAY[:0], ARRAY[:, ::2]])
-def test_what_is_written_comes_back(tmp_path, array):
-    file = tmp_path / "array"
-    idx.write(file, array)
-    found = idx.read(file)
-    assert found.dtype == np.uint8
-    assert found.shape == array.shape
-    assert found.flags.writeable
-    np.testing.assert_array_equal(found, array)
+def test_the_real_images_come_as_data_sets(mnist, mnist_raw):
+    for data, part, count, first in zip(
+        mnist, ("train", "t10k"), (60_000, 10_000), ([5, 0, 4, 1, 9], [7, 2, 1]), strict=True
+    ):
+        assert (data.images.shape, data.images.dtype) == ((count, 1, 28, 28), np.uint8)
+        assert (data.labels.shape, data.labels.dtype) == ((count,), np.int64)
+        assert data.labels[: len(first)].tolist() == first and data.names == tuple("0123456789")
+        assert (data.groups.shape, data.groups.dtype) == ((count,), np.int64)
+        raw = (mnist_raw / f"{part}-images-idx3-ubyte").read_bytes()
+        assert data.images.tobytes() == raw[16:]
 
 
-def test_the_real_files(mnist_raw):
-    for split, count, first in (("train", 60_000, [5, 0, 4, 1, 9]), ("t10k", 10_000, [7, 2, 1])):
-        images_file = mnist_raw / f"{split}-images-idx3-ubyte"
-        images = idx.read(images_file)
-        labels = idx.read(mnist_raw / f"{split}-labels-idx1-ubyte")
-        assert images.shape == (count, 28, 28)
-        assert labels.shape == (count,)
-        assert labels[: len(first)].tolist() == first
-        assert idx.encode(images) == images_file.read_bytes()
+def test_the_writers_are_qmnists(mnist):
+    training, test = (data.groups for data in mnist)
+    writers = np.concatenate([training, test]).astype(">i4")
+    assert hashlib.sha256(writers.tobytes()).hexdigest() == WRITERS_SHA256
+    assert (len({*training}), len({*test})) == (539, 297) and not {*training} & {*test}
 
 
-@pytest.mark.parametrize(
-    ("data", "expected", "found"),
-    [
-        (b"", "IDX of unsigned bytes", "''"),
-        (b"\x1f\x8b\x08\x08rest", "IDX of unsigned bytes", "'1f8b0808'"),
-        (bytes([0, 0, 13, 1]) + bytes(8), "IDX of unsigned bytes", "'00000d01'"),
-        (HEADER[:10], "a header of 16 bytes", "10"),
-        (HEADER + bytes(23), "40 bytes for shape (2, 3, 4)", "39"),
-        (HEADER + bytes(25), "40 bytes for shape (2, 3, 4)", "41"),
-    ],
-)
-def test_a_damaged_file_is_refused_by_name(tmp_path, data, expected, found):
-    file = tmp_path / "damaged"
-    file.write_bytes(data)
-    with pytest.raises(Problem) as caught:
-        idx.read(file)
-    message = str(caught.value)
-    assert message.startswith(f"{file}: expected {expected}")
-    assert message.endswith(f"found {found}")
+def test_other_files_are_refused_in_one_line(mnist_raw, tmp_path):
+    good, labels, shape = (mnist_raw / LABELS).read_bytes(), tmp_path / LABELS, (60_000,)
+    for data, message in (
+        (good[:-1], "expected 60000 bytes behind its header"),
+        (b"\0\0\x0d\1" + good[4:], "expected IDX of unsigned bytes, of shape"),
+        (good[:5], "expected IDX of unsigned bytes, of shape"),
+    ):
+        labels.write_bytes(data)
+        with pytest.raises(UserError, match=f"{LABELS}: {message}"):
+            idx.read_file(labels, shape)
+    (tmp_path / f"{LABELS}.gz").write_bytes(gzip.compress(good)[:-9])
+    with pytest.raises(UserError, match=r"ubyte\.gz: expected a complete \.gz file"):
+        idx.read_file(labels, shape)
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(Problem, match="nothere: expected an IDX file, found nothing"):
-        idx.read(tmp_path / "nothere")
-
-
-def test_other_types_are_not_written():
-    with pytest.raises(TypeError, match="int64"):
-        idx.encode(np.zeros(3, np.int64))
+def test_files_may_be_compressed_and_other_labels_are_refused(mnist, mnist_raw, tmp_path):
+    packed = gzip.compress((mnist_raw / IMAGES).read_bytes(), 1)
+    (tmp_path / f"{IMAGES}.gz").write_bytes(packed)
+    images = idx.read_file(tmp_path / IMAGES, (60_000, 28, 28))
+    assert np.array_equal(images, mnist[0].images[:, 0]) and images.flags.writeable
+    (tmp_path / LABELS).write_bytes((mnist_raw / LABELS).read_bytes()[:8] + bytes(60_000))
+    with pytest.raises(UserError, match=rf"{LABELS}: expected each of .* 0 to 9, found \[0\]"):
+        idx.read("MNIST", tmp_path)
+    (tmp_path / f"{IMAGES}.gz").unlink()
+    with pytest.raises(UserError, match=f"{IMAGES}: expected an IDX file, found nothing"):
+        idx.read("MNIST", tmp_path)

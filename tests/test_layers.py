@@ -1,88 +1,67 @@
-"""Our linear layer and convolution against PyTorch's own: values and gradients."""
+"""Our linear layer and convolution against PyTorch's own; the processor's kernels are pinned."""
 
 import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torchvision.models import resnet18
 
-from taller.models import efficientnet_lite0, layers, resnet18
-from taller.program import portable
-from taller.training import numerics
+from taller.common import layers, portable
+from taller.common.layers import make_portable
 
-
-def pair(theirs: nn.Module, ours: type) -> tuple[nn.Module, nn.Module]:
-    """A layer of PyTorch's and ours, of the same weights."""
-    own = copy.deepcopy(theirs)
-    own.__class__ = ours
-    return theirs, own
+ROOT = Path(__file__).parents[1]
+of_x86 = pytest.mark.skipif(not portable.is_x86(), reason="portable is of x86-64: NOT tested")
 
 
-def agree(both: tuple[nn.Module, nn.Module], inputs: torch.Tensor) -> None:
-    """The same outputs and gradients, of the inputs too."""
-    found = []
-    for layer in both:
+def agree(theirs: nn.Module, inputs: torch.Tensor) -> None:
+    """The same outputs and gradients, of the inputs too, as PyTorch's layer has."""
+    ours, results = make_portable(copy.deepcopy(theirs)), []
+    assert type(ours) in (layers.Linear, layers.Conv2d)
+    for layer in (theirs, ours):
         leaf = inputs.clone().requires_grad_()
         outputs = layer(leaf)
         outputs.backward(torch.linspace(-1, 1, outputs.numel()).view(outputs.shape))
-        found.append([outputs, leaf.grad, *(one.grad for one in layer.parameters())])
-    for theirs, ours in zip(*found, strict=True):
-        assert theirs.shape == ours.shape
-        torch.testing.assert_close(ours, theirs)
+        results.append([outputs, leaf.grad, *(one.grad for one in layer.parameters())])
+    for expected, actual in zip(*results, strict=True):
+        assert expected.shape == actual.shape
+        torch.testing.assert_close(actual, expected)
 
 
-def test_these_tests_run_pinned():
-    assert portable.is_pinned() == portable.is_x86()
-
-
-@pytest.mark.parametrize("images", [1, 2, 37, 64])
+@pytest.mark.parametrize("images", [1, 37])
 @pytest.mark.parametrize(("features", "classes", "bias"), [(9, 3, True), (784, 128, False)])
 def test_a_linear_layer(images, features, classes, bias):
-    agree(pair(nn.Linear(features, classes, bias), layers.Linear), torch.randn(images, features))
+    agree(nn.Linear(features, classes, bias), torch.randn(images, features))
 
 
 @pytest.mark.parametrize("kernel, padding", [(1, 0), (3, 1), (5, 2), (3, 0), (2, 1)])
 @pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("sides", [(1, 1), (2, 2), (1, 2), (3, 2), (5, 4)])
 @pytest.mark.parametrize("last", [False, True])
-def test_a_convolution(kernel, padding, stride, sides, last):
-    if min(sides) + 2 * padding < kernel:
-        pytest.skip("PyTorch refuses a kernel that is larger than the padded map")
+def test_a_convolution(kernel, padding, stride, last):
     layout = torch.channels_last if last else torch.contiguous_format
-    theirs = nn.Conv2d(4, 6, kernel, stride, padding).to(memory_format=layout)
-    inputs = torch.randn(5, 4, *sides).contiguous(memory_format=layout)
-    agree(pair(theirs, layers.Conv2d), inputs)
+    for sides in [(1, 1), (2, 2), (1, 2), (3, 2), (5, 4)]:
+        if min(sides) + 2 * padding >= kernel:
+            theirs = nn.Conv2d(4, 6, kernel, stride, padding).to(memory_format=layout)
+            agree(theirs, torch.randn(5, 4, *sides).contiguous(memory_format=layout))
 
 
-def test_the_arithmetic_of_the_smallest_maps_is_a_linear_layers(monkeypatch):
-    asked = []
-    product = layers.linear
-    monkeypatch.setattr(layers, "linear", lambda *of: asked.append(of[1].shape) or product(*of))
-    network = resnet18.build(10, (1, 28, 28)).eval()
-    network(torch.zeros(2, 1, 28, 28))
-    first = [(512, 256 * 4), (512, 512), (512, 256)]  # with the two that make the map so small
-    small = [(256 * 4, 256 * 4)] * 3  # of 2 x 2, each of whose outputs sees all four
-    assert sorted(asked) == sorted([*small, *first, (512, 512), (512, 512), (10, 512)])
+def test_layers_with_groups_stay_as_they_are():
+    assert type(make_portable(nn.Sequential(nn.Conv2d(4, 4, 3, groups=4)))[0]) is nn.Conv2d
 
 
-@pytest.mark.parametrize(("images", "computed"), [(1, True), (15, True), (16, False)])
-def test_pixels_of_few_images_are_a_linear_layers(monkeypatch, images, computed):
-    asked = []
-    product = layers.linear
-    monkeypatch.setattr(layers, "linear", lambda *of: asked.append(of[0].shape) or product(*of))
-    layers.Conv2d(4, 6, 1)(torch.zeros(images, 4, 5, 3))
-    assert asked == [(images * 15, 4)] * computed
-
-
-@pytest.mark.skipif(not portable.is_x86(), reason="portable numerics are of x86-64: NOT tested")
-@pytest.mark.parametrize("images", [2, 15, 16])  # no batch that is trained on has one alone
-@pytest.mark.parametrize("build", [resnet18.build, efficientnet_lite0.build])
-def test_no_convolution_or_product_is_computed_by_mkl(build, images):
-    network = build(10, (1, 28, 28))
-    inputs = torch.randn(images, 1, 56, 56)
-    with numerics.threads(1), torch.profiler.profile() as profile:
-        network.eval()(inputs).sum().backward()
-    # With fewer than 16 images and one thread PyTorch's own 1 x 1 convolution is one of these.
+@of_x86
+@pytest.mark.parametrize("images", [2, 16])  # fewer than 16 take another way
+def test_no_convolution_or_product_is_computed_by_mkl(images):
+    assert portable.is_pinned()
+    network, threads = make_portable(resnet18(num_classes=10)).eval(), torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.profiler.profile() as profile:
+        network(torch.randn(images, 3, 32, 32)).sum().backward()
+    torch.set_num_threads(threads)
     used = {event.key for event in profile.key_averages()}
     assert not used & {"aten::_slow_conv2d_forward", "aten::_slow_conv2d_backward"}
     assert not used & {"aten::mm", "aten::addmm", "aten::bmm"}
@@ -90,6 +69,28 @@ def test_no_convolution_or_product_is_computed_by_mkl(build, images):
 
 def test_native_numerics_are_pytorchs_own(monkeypatch):
     monkeypatch.setattr(layers, "_PORTABLE", False)
-    theirs, ours = pair(nn.Linear(50, 20), layers.Linear)
+    theirs = nn.Linear(50, 20)
     images = torch.randn(64, 50)
-    assert torch.equal(theirs(images), ours(images))
+    assert torch.equal(theirs(images), make_portable(copy.deepcopy(theirs))(images))
+
+
+PROGRAM = """
+import stages, os, torch
+from taller.common import portable
+print(portable.is_pinned(), torch.backends.cpu.get_cpu_capability(), portable.describe())
+"""
+
+
+@of_x86
+@pytest.mark.parametrize("numerics", [None, "native"])
+def test_params_decide_the_kernels(tmp_path, numerics):
+    if numerics:
+        (tmp_path / "params.yaml").write_text(f"numerics: {numerics}\n")
+    # The process that started it has pinned its own, or fewer threads.
+    environment = os.environ | portable.PINNED | {"PYTHONPATH": str(ROOT), "OMP_THREAD_LIMIT": "1"}
+    command = [sys.executable, "-c", PROGRAM]
+    out = subprocess.check_output(command, cwd=tmp_path, env=environment, encoding="utf-8")
+    pinned, capability, line = out.split(maxsplit=2)
+    assert pinned == str(numerics != "native")
+    assert line.startswith(f"numerics: {numerics or 'portable'} on ")
+    assert numerics == "native" or capability in ("AVX2", "DEFAULT")

@@ -4,36 +4,34 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from taller.scores import metrics
+from taller.evaluation import metrics
 
 
-@pytest.fixture(params=range(4))
+@pytest.fixture(params=[0, 3])
 def predictions(request):
-    """Random labels and predictions; in some, classes that never occur or are never predicted."""
+    """Labels and predictions; of the second, some classes never occur or are never predicted."""
     random = np.random.default_rng(request.param)
     labels = random.integers(0, 10 - request.param, size=300)
-    predicted = np.where(
-        random.random(300) < 0.7, labels, random.integers(request.param, 10, size=300)
-    )
-    return labels, predicted
+    others = random.integers(request.param, 10, size=300)
+    return labels, np.where(random.random(300) < 0.7, labels, others)
 
 
 def test_confusion(predictions):
-    expected = sk.confusion_matrix(*predictions, labels=range(10))
-    np.testing.assert_array_equal(metrics.confusion(*predictions, classes=10), expected)
+    counts = metrics.confusion(*predictions, classes=10)
+    np.testing.assert_array_equal(counts, sk.confusion_matrix(*predictions, labels=range(10)))
 
 
-def test_per_class(predictions):
-    found = metrics.per_class(metrics.confusion(*predictions, classes=10))
+def test_per_class_to_the_bit(predictions):
+    classes = metrics.per_class(metrics.confusion(*predictions, classes=10))
     expected = sk.precision_recall_fscore_support(*predictions, labels=range(10), zero_division=0)
     for name, values in zip(("precision", "recall", "f1", "support"), expected, strict=True):
-        np.testing.assert_allclose(found[name], values, err_msg=name)
+        np.testing.assert_array_equal(classes[name], values, err_msg=name)
 
 
 def test_macro_scores(predictions):
-    found = metrics.scores(metrics.confusion(*predictions, classes=10))
+    scores = metrics.scores(metrics.confusion(*predictions, classes=10))
     options = {"labels": range(10), "average": "macro", "zero_division": 0}
-    assert found == pytest.approx(
+    assert scores == pytest.approx(
         {
             "accuracy": sk.accuracy_score(*predictions),
             "precision": sk.precision_score(*predictions, **options),
@@ -49,3 +47,12 @@ def test_log_loss():
     labels = random.integers(0, 10, size=200)
     expected = sk.log_loss(labels, probabilities, labels=range(10))
     assert metrics.log_loss(np.log(probabilities), labels) == pytest.approx(expected)
+
+
+def test_agreement():
+    first = np.array([True, True, True, False, False, False, False])
+    second = np.array([True, True, False, True, True, False, True])
+    cases = {"both": 2, "only_first": 1, "only_second": 3, "neither": 1}
+    assert metrics.agreement(first, second) == cases
+    ((neither, only_second), (only_first, both)) = sk.confusion_matrix(first, second).tolist()
+    assert [*cases.values()] == [both, only_first, only_second, neither]

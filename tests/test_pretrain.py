@@ -1,266 +1,38 @@
-"""Where the pretrained weights come from, and what the letters look like."""
+"""Letters, pretraining on them, and the networks that fine-tuning starts from."""
 
 import json
-import shutil
 import unicodedata
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from torchvision.models import resnet18 as torchvision_resnet18
+import yaml
+from PIL import Image, ImageFont
 
-from stages.pretrain import Params, pretrain
-from taller.data import dataset, glyphs
-from taller.models import bases, resnet18
-from taller.program import files, seeds
-from taller.program.errors import Problem
-from taller.training import cost, letters, numerics
+from stages import pretrain
+from taller.common import seeds
+from taller.common.errors import UserError
+from taller.datasets import dataset
+from taller.networks import cnn, efficientnet_lite0, resnet18
+from taller.pretraining import glyphs, letters
+from taller.pretraining.letters import LettersConfig
+from taller.training import checkpoint, cost, engine, store
 
-PARAMS = {"batch_size": 128, "learning_rate": 0.05, "weight_decay": 0.0005, "label_smoothing": 0.1}
-# Far fewer than params.yaml admits: nothing is learnt from them, and hardly any time goes by.
-FEW, HELD_OUT = 256, 200
+DIGITS = "0123456789"
 CPU = torch.device("cpu")
-RESNET, LITE0 = "resnet18", "efficientnet_lite0"
+LETTERS = {
+    "source": "letters", "images": 8000, "batch_size": 64, "learning_rate": 0.05,
+    "weight_decay": 0.0005, "label_smoothing": 0.1,
+}  # fmt: skip
+CNN = {"network": "cnn", "channels": [4, 8], "units": 16, "dropout": 0.0}
+# Far fewer than params.yaml admits: nothing is learnt from them, and hardly any time goes by.
+FEW = 512
 
 
 @pytest.fixture(scope="module")
-def traced():
-    return glyphs.trace()
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Run the stage; gives its first model file, what it says of it, and where the others are."""
-    monkeypatch.setattr(letters, "HELD_OUT", HELD_OUT)
-
-    def stage(source: str, imagenet: dict, name: str = "models", repeats: int = 1, network=RESNET):
-        got = tmp_path / "weights.pth"
-        if imagenet["available"]:
-            imagenet |= {"sha256": files.sha256(got) if got.exists() else "0" * 64}
-        told = {
-            "requested": True, "network": RESNET, "file": got.name, "sha256": None, "origin": None,
-        }  # fmt: skip
-        files.write_json(tmp_path / "pretrained.json", {"imagenet": told | imagenet})
-        model, others = bases.places(tmp_path / name, network)
-        chosen = Params.model_construct(source=source, network=network, images=FEW, **PARAMS)
-        pretrain(chosen, 1, 2, "cpu", repeats, tmp_path, tmp_path / name, tmp_path, tmp_path)
-        facts = json.loads((tmp_path / "pretrain.json").read_text(encoding="utf-8"))
-        assert facts["sha256"] == files.sha256(model)
-        assert len(bases.load(model, others, repeats)) == repeats
-        return torch.load(model, weights_only=True), facts, others
-
-    return stage
-
-
-@pytest.fixture
-def imagenet(tmp_path):
-    """A file of torchvision's format in place, and what `download` says of it."""
-    network = torchvision_resnet18(weights=None)
-    torch.save(network.state_dict(), tmp_path / "weights.pth")
-    return network.state_dict(), {"available": True}
-
-
-@pytest.mark.parametrize("requested", ["imagenet", "auto"])
-def test_imagenets_weights_are_taken_as_they_are(run, imagenet, requested):
-    state, download = imagenet
-    base, facts, others = run(requested, download, repeats=3)
-    assert (facts["requested"], facts["source"], facts["network"]) == (
-        requested,
-        "imagenet",
-        RESNET,
-    )
-    assert facts["weights_sha256"] == download["sha256"]
-    # One for all repeats: there is no chance in it.
-    assert facts["networks"] == 1 and not list(others.glob("*.pth"))
-    assert not {"glyph_accuracy", "flops", "twins"} & facts.keys()
-    assert base["scaling"]["mean"] == [0.485, 0.456, 0.406]
-    assert base["arguments"] == {"classes": 1000, "shape": [3, 224, 224]}
-    assert all(torch.equal(value, state[key]) for key, value in base["state_dict"].items())
-
-
-def test_weights_of_another_network_are_refused(run, imagenet, tmp_path):
-    state, download = imagenet
-    del state["layer4.1.conv2.weight"]
-    torch.save(state, tmp_path / "weights.pth")
-    with pytest.raises(Problem, match=r"weights\.pth: expected layer4\.1\.conv2\.weight, found no"):
-        run("imagenet", download)
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda state: {"state_dict": state},
-        lambda state: {key: value for key, value in state.items() if key != "conv1.weight"},
-        lambda state: state | {"conv1.weight": state["conv1.weight"][:, :, :3]},
-        lambda state: state | {"conv1.weight": state["fc.bias"]},
-        lambda state: list(state),
-    ],
-)
-def test_weights_of_another_form_are_refused_in_one_line(run, imagenet, tmp_path, damage):
-    state, download = imagenet
-    torch.save(damage(state), tmp_path / "weights.pth")
-    expected = r"weights\.pth: expected (the state dict of an RGB ResNet|conv1\.weight)"
-    with pytest.raises(Problem, match=expected):
-        run("imagenet", download)
-
-
-def test_imagenet_that_is_not_there_is_one_line(run):
-    with pytest.raises(Problem, match="expected ImageNet's weights, found none"):
-        run("imagenet", {"available": False})
-
-
-@pytest.mark.parametrize(("source", "network"), [("imagenet", LITE0), ("auto", RESNET)])
-def test_lite0s_weights_are_those_of_the_wheel(
-    run, lite0_weights, tmp_path, capsys, source, network
-):
-    shutil.copy(lite0_weights, tmp_path / "weights.pth")
-    told = {"available": True, "network": LITE0}
-    base, facts, others = run(source, told, repeats=2, network=network)
-    # Files have the param's name, whatever is in them.
-    assert (others.parent / f"{network}_base.pth").exists()
-    assert (facts["source"], facts["network"], facts["networks"]) == ("imagenet", LITE0, 1)
-    assert base["architecture"] == "EfficientNet-Lite0"
-    assert base["arguments"] == {"classes": 1000, "shape": [3, 224, 224]}
-    assert base["scaling"] == {"mean": [0.5] * 3, "std": [0.5] * 3, "size": [224, 224]}
-    theirs = torch.load(lite0_weights, weights_only=True)
-    assert [*map(torch.equal, base["state_dict"].values(), theirs.values())] == [True] * 296
-    said = "pretrain: auto is imagenet here, with EfficientNet-Lite0; files are called resnet18"
-    assert (said in capsys.readouterr().out) == (source == "auto")
-
-
-def test_weights_of_another_network_than_the_params_are_one_line(run):
-    with pytest.raises(Problem, match="expected those of resnet18, found efficientnet_lite0; run"):
-        run("imagenet", {"available": True, "network": LITE0})
-
-
-def test_without_imagenet_the_params_network_learns_letters(run, untrained, capsys):
-    base, facts, _ = run("auto", {"available": False, "network": None}, network=LITE0)
-    assert (facts["source"], facts["network"]) == ("glyphs", LITE0)
-    assert base["architecture"] == "EfficientNet-Lite0"
-    assert "auto is glyphs here, with EfficientNet-Lite0" in capsys.readouterr().out
-
-
-def test_lite0_learns_letters_too(run):
-    base, facts, _ = run("glyphs", {"available": False, "network": None}, network=LITE0)
-    assert (facts["network"], base["arguments"]["shape"]) == (LITE0, [1, 28, 28])
-    assert facts["flops"] > 0
-
-
-def test_glyphs_train_to_the_same_bytes_a_network_for_each_repeat(run, monkeypatch, capsys):
-    first, facts, others = run("glyphs", {"available": True}, repeats=2)
-    assert (facts["requested"], facts["source"]) == ("glyphs", "glyphs")
-    assert (facts["images"], facts["networks"], len(facts["glyph_accuracy"])) == (FEW, 2, 2)
-    second = torch.load(others / "2.pth", weights_only=True)["state_dict"]
-    weights = [key for key, value in second.items() if value.ndim > 1]
-    assert not any(torch.equal(second[key], first["state_dict"][key]) for key in weights)
-    capsys.readouterr()
-
-    drawn, draw = [], glyphs.draw
-
-    def counted(paths, classes, count, pen):
-        drawn.append(count)
-        return draw(paths, classes, count, pen)
-
-    monkeypatch.setattr(glyphs, "draw", counted)
-    once, again, _ = run("auto", {"available": False}, "again")
-    # Without ImageNet auto is glyphs, and says so.
-    assert (again["requested"], again["source"], again["networks"]) == ("auto", "glyphs", 1)
-    assert "auto is glyphs here" in capsys.readouterr().out
-    assert again["glyph_accuracy"] == facts["glyph_accuracy"][:1]
-    for key, value in first["state_dict"].items():
-        assert torch.equal(value, once["state_dict"][key]), key
-    # Just as many letters as it says, those of other fonts, and the sheet: ten chosen, and others.
-    assert drawn == [128] * 2 + [128, HELD_OUT - 128] + [1] * 10 + [90]
-
-
-@pytest.mark.parametrize(
-    ("images", "size", "count"),
-    [(60_000, 128, 10), (8000, 128, 10), (8000, 8192, 1), (8000, 3000, 3), (8001, 100, 10)],
-)
-def test_the_parts_of_pretraining_are_all_letters_in_the_same_batches(
-    traced, images, size, count, monkeypatch
-):
-    drawn, shown = [], torch.zeros(1, 1, 28, 28, dtype=torch.uint8)
-
-    def counted(paths, classes, count, pen):
-        drawn.append(count)
-        return shown, classes[:1]
-
-    monkeypatch.setattr(glyphs, "draw", counted)
-    whole = letters.Letters(*traced, images, size, "letters")
-    found = letters.parts(whole, letters.PARTS)
-    assert len(found) == count and sum(map(len, found)) == len(whole)
-    assert max(map(len, found)) - min(map(len, found)) <= 1
-    for part in found:
-        assert len(list(part.shuffled(1))) == len(part)
-    in_parts = drawn.copy()
-    drawn.clear()
-    assert len(list(whole.shuffled(1))) == len(whole)
-    assert in_parts == drawn and sum(drawn) == images
-    assert found[-1].label == f"letters, part {count} of {count}"
-
-
-def test_letters_are_learnt(monkeypatch):
-    monkeypatch.setattr(letters, "HELD_OUT", 1000)
-    with numerics.threads(2):
-        found = letters.pretrain(resnet18.build, images=4000, **PARAMS, seed=1, device=CPU)
-    # 372 classes: chance is 0.003. Thirty-two steps are enough to be far above it.
-    assert found.accuracy > 0.01
-
-
-@pytest.fixture
-def untrained(monkeypatch):
-    """Networks of the letters' classes that nobody trains; they know more and more letters."""
-    known = iter((0.25, 0.5, 0.75))
-
-    def pretrain_nothing(build, *, seed, **_):
-        torch.manual_seed(seed)
-        return letters.Pretraining(build(372, (1, 28, 28)), ["A"] * 372, next(known))
-
-    monkeypatch.setattr(letters, "pretrain", pretrain_nothing)
-
-
-def test_the_facts_of_letters(run, untrained, traced, tmp_path):
-    *_, facts, others = run("glyphs", {"available": True}, repeats=3)
-    assert [path.name for path in sorted(others.glob("*.pth"))] == ["2.pth", "3.pth"]
-    assert (facts["networks"], facts["glyph_accuracy"]) == (3, [0.25, 0.5, 0.75])
-    step = cost.count(resnet18.build(372, (1, 28, 28)), (1, 28, 28)).step
-    assert facts["flops"] == FEW * step  # of one network
-    drawn = {glyphs.alphabet()[place] for place in traced[1].tolist()}
-    assert facts["letters"] == len(drawn) == 529
-    assert facts["shapes"] == len({*glyphs.shapes(*traced).tolist()} - {-1}) == 372
-    # Unicode's name of a letter begins with its script; phonetic ones are called Latin, too.
-    scripts = {unicodedata.name(letter).split()[0] for letter in drawn}
-    assert scripts | {"PHONETIC"} == {name.upper().replace("'", "") for name in facts["alphabets"]}
-    assert len(facts["alphabets"]) == 9
-    assert facts["alike"] == glyphs.ALIKE
-
-
-def test_the_sheet_begins_with_the_letters_nearest_to_the_digits(run, untrained, tmp_path):
-    _, facts, _ = run("glyphs", {"available": True})
-    assert [twin["digit"] for twin in facts["twins"]] == [*"0123456789"]
-    sheet = dataset.load(tmp_path / "muestra_letras.npz")
-    assert (sheet.images.shape, sheet.names) == ((100, 1, 28, 28), tuple(glyphs.alphabet()))
-    first = [sheet.names[label] for label in sheet.labels[:10]]
-    assert first == [twin["letters"][0] for twin in facts["twins"]]
-    assert len({*sheet.labels[10:].tolist()}) > 50
-
-
-def test_tracing_is_the_same_every_time():
-    fonts = glyphs.HELD_OUT_FONTS
-    for once, again in zip(glyphs.trace(fonts), glyphs.trace.__wrapped__(fonts), strict=True):
-        assert torch.equal(once, again)
-
-
-def test_none_is_random_weights_of_the_seed_and_the_repeat(run):
-    base, facts, others = run("none", {"available": True}, repeats=2)
-    assert (facts["source"], facts["networks"]) == ("none", 2)
-    assert not {"glyph_accuracy", "flops", "twins"} & facts.keys()
-    second = torch.load(others / "2.pth", weights_only=True)
-    for repeat, found in enumerate((base, second)):
-        torch.manual_seed(seeds.of_weights(seeds.of_pretraining(1, repeat)))
-        expected = resnet18.build(1, (1, 28, 28)).state_dict()
-        assert all(torch.equal(value, expected[key]) for key, value in found["state_dict"].items())
-    assert not torch.equal(base["state_dict"]["conv1.weight"], second["state_dict"]["conv1.weight"])
+def look_alikes():
+    return {row["digit"]: row for row in glyphs.look_alikes(DIGITS)}
 
 
 def test_no_letter_is_a_digit():
@@ -269,15 +41,53 @@ def test_no_letter_is_a_digit():
         assert unicodedata.numeric(letter, None) is None
 
 
-def test_letters_of_one_shape_share_a_class(traced):
-    shapes = glyphs.shapes(*traced)
-    place = {letter: index for index, letter in enumerate(glyphs.alphabet())}
-    same = [("O", "o"), ("S", "s"), ("X", "x")]
-    other = [("A", "B"), ("b", "d"), ("E", "F"), ("M", "W")]
-    assert all(shapes[place[a]] == shapes[place[b]] for a, b in same)
-    assert all(shapes[place[a]] != shapes[place[b]] for a, b in other)
-    present = shapes[shapes >= 0].unique()
-    assert torch.equal(present, torch.arange(len(present)))
+def test_what_is_said_of_the_letters():
+    facts = letters.describe()
+    alphabet = glyphs.alphabet()
+    present = {alphabet[place] for place in glyphs.trace(glyphs.FONTS)[1].tolist()}
+    assert facts["letters"] == len(present) == 529
+    assert facts["shapes"] == len({*glyphs.shapes().tolist()} - {-1}) == 372
+    # Unicode's name of a letter begins with its script; phonetic ones are called Latin, too.
+    scripts = {unicodedata.name(letter).split()[0] for letter in present}
+    assert scripts | {"PHONETIC"} == {name.upper().replace("'", "") for name in facts["alphabets"]}
+
+
+def test_letters_of_one_shape_share_a_class():
+    shapes = dict(zip(glyphs.alphabet(), glyphs.shapes().tolist(), strict=True))
+    assert all(shapes[a] == shapes[b] for a, b in ("Oo", "OΟ", "Ss", "Xx", "AА"))
+    assert all(shapes[a] != shapes[b] for a, b in ("AB", "bd", "EF", "MW"))
+    present = {*shapes.values()} - {-1}
+    assert present == {*range(len(present))}
+    names = letters.names()
+    assert [shapes[name] for name in names] == [*range(len(names))]
+
+
+def test_eight_digits_have_a_look_alike_and_two_have_none(look_alikes):
+    alike = [digit for digit, row in look_alikes.items() if row["correlation"] > glyphs.ALIKE]
+    assert "".join(alike) == "01235689"
+    # As anybody sees.
+    assert {*"Oo"} < {*look_alikes["0"]["letters"]} and "З" in look_alikes["3"]["letters"]
+    assert {*"lI"} < {*look_alikes["1"]["letters"]} and {*"Ss"} < {*look_alikes["5"]["letters"]}
+    assert "B" in look_alikes["8"]["letters"] and "g" in look_alikes["9"]["letters"]
+
+
+@pytest.mark.parametrize("digit", ["1", "7"])
+def test_the_first_letter_is_the_nearest_and_the_others_are_of_its_shape(look_alikes, digit):
+    def pictures(paths):
+        even = torch.ones(len(paths))
+        rows = glyphs.write(paths, 3 * even, 2 * even).flatten(1).double().numpy()
+        rows -= rows.mean(axis=1, keepdims=True)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    (paths, places), (signs, _) = glyphs.trace(glyphs.FONTS), glyphs.trace(glyphs.FONTS, digit)
+    assert len(signs) == len(glyphs.FONTS)  # each font has it
+    nearness = (pictures(signs) @ pictures(paths).T).max(axis=0)
+    row, shapes, alphabet = look_alikes[digit], glyphs.shapes(), glyphs.alphabet()
+    assert row["correlation"] == pytest.approx(nearness.max(), abs=1e-5)
+    first = alphabet.index(row["letters"][0])
+    assert nearness[places == first].max() == pytest.approx(nearness.max(), abs=1e-5)
+    same = np.flatnonzero(shapes == shapes[first])
+    assert sorted(row["letters"]) == sorted(alphabet[place] for place in same)
 
 
 def test_thinning_leaves_a_line_along_the_middle():
@@ -285,30 +95,168 @@ def test_thinning_leaves_a_line_along_the_middle():
     ink[0, 6:13, 3:27] = True
     line = glyphs.thin(ink)[0]
     rows = line.nonzero()[:, 0].unique().tolist()
-    assert line.sum() < ink.sum() / 5
+    assert 0 < line.sum() < ink.sum() / 5
     assert all(8 <= row <= 10 for row in rows)
     assert (line.sum(0) <= 1).all()
 
 
-def test_letters_have_mnists_geometry(traced):
-    paths, letters = traced
-    pen = torch.Generator().manual_seed(0)
-    images, labels = glyphs.draw(paths, letters, 500, pen)
+def test_a_path_lies_inside_the_letter_of_the_font():
+    paths, places = glyphs.trace(("DejaVuSans",))
+    alphabet = glyphs.alphabet()
+    font = ImageFont.truetype(glyphs.FONT_FOLDER / "DejaVuSans.ttf", 96)
+    for letter in "AgΩЖ":
+        mask = font.getmask(letter)
+        image = Image.frombytes("L", mask.size, bytes(mask)).crop(mask.getbbox())
+        ink = np.asarray(image.resize((96, 96))) > 40
+        x, y, point = paths[places == alphabet.index(letter)][0].T.numpy()
+        x, y = (((one - one.min()) / np.ptp(one) * 85 + 5).astype(int) for one in (x, y))
+        assert ink[y, x][point > 0].mean() > 0.9, letter
+
+
+def test_letters_have_mnists_geometry():
+    paths, places = glyphs.trace(glyphs.FONTS)
+    images, labels = glyphs.draw(paths, places, 500, torch.Generator().manual_seed(0))
     assert (images.dtype, images.shape, labels.shape) == (torch.uint8, (500, 1, 28, 28), (500,))
     ink = images[:, 0].float() / 255
-    total = ink.sum((1, 2))
-    at = torch.arange(28.0)
+    total, at = ink.sum((1, 2)), torch.arange(28.0)
     rows, columns = (ink.sum(2) @ at) / total, (ink.sum(1) @ at) / total
     # Saturated strokes move the centre of mass a little from that of the path.
     assert (rows - 13.5).abs().median() < 0.5 and (columns - 13.5).abs().median() < 0.5
-    heights = (ink.amax(2) > 0.5).sum(1)
-    widths = (ink.amax(1) > 0.5).sum(1)
-    assert torch.maximum(heights, widths).float().median() in (19, 20, 21)
-    assert torch.maximum(heights, widths).max() <= 22
+    sides = torch.maximum(*((ink.amax(axis) > 0.5).sum(1) for axis in (1, 2)))
+    assert sides.float().median() in (19, 20, 21) and sides.max() <= 22
 
 
-def test_the_pen_is_the_only_source_of_randomness(traced):
-    paths, letters = traced
-    drawn = [glyphs.draw(paths, letters, 8, torch.Generator().manual_seed(s)) for s in (3, 3, 4)]
-    assert torch.equal(drawn[0][0], drawn[1][0])
-    assert not torch.equal(drawn[0][0], drawn[2][0])
+def test_each_class_is_drawn_as_often_and_the_generator_decides_all():
+    paths, places = glyphs.trace(glyphs.FONTS)
+    rare = (places < 5).long()
+    images, labels = glyphs.draw(paths, rare, 1000, torch.Generator().manual_seed(3))
+    assert rare.float().mean() < 0.05 and 0.45 < labels.float().mean() < 0.55
+    again, _ = glyphs.draw(paths, rare, 1000, torch.Generator().manual_seed(3))
+    other, _ = glyphs.draw(paths, rare, 1000, torch.Generator().manual_seed(4))
+    assert torch.equal(images, again) and not torch.equal(images, other)
+
+
+def test_the_sheet_begins_with_the_letters_nearest_to_the_digits(look_alikes):
+    sheet = letters.sample(seed=1)
+    assert (sheet.images.shape, sheet.names) == ((100, 1, 28, 28), tuple(glyphs.alphabet()))
+    first = [sheet.names[label] for label in sheet.labels[:10]]
+    assert first == [row["letters"][0] for row in look_alikes.values()]
+    assert len({*sheet.labels[10:].tolist()}) > 50
+
+
+@pytest.fixture
+def run(workdir, monkeypatch):
+    """Run the stage on a section of params.yaml; gives its folder of networks and its facts."""
+    monkeypatch.setattr(letters, "UNSEEN", 200)
+    read = pretrain.read_config
+    monkeypatch.setattr(
+        pretrain, "read_config", lambda name: read(name).model_copy(update={"images": FEW})
+    )
+
+    def stage(section: dict, repeats: int = 1) -> tuple[Path, dict]:
+        content = {
+            "seed": 1, "threads": 1, "device": "cpu", "preprocess": {"repeats": repeats},
+            "pretrain": {"base": LETTERS | section},
+        }  # fmt: skip
+        Path("params.yaml").write_text(yaml.safe_dump(content))
+        pretrain.pretrain("base")
+        facts = Path("resultados/pretrain/base/facts.json").read_text(encoding="utf-8")
+        return Path("modelos/base/base"), json.loads(facts)
+
+    return stage
+
+
+def test_a_network_of_letters_for_each_repeat(run, monkeypatch, capsys):
+    drawn, draw = [], glyphs.draw
+    monkeypatch.setattr(glyphs, "draw", lambda *args: drawn.append(args[2]) or draw(*args))
+    folder, facts = run(CNN, repeats=2)
+    assert sorted(path.name for path in folder.iterdir()) == ["1.pth", "2.pth"]
+    # Just as many letters as it says, then those of unseen fonts; at last the sheet to look at.
+    each = [64] * 8 + [64, 64, 64, 8]
+    assert drawn == each * 2 + [1] * 10 + [90]
+    first, second = (store.load(folder / f"{number}.pth") for number in (1, 2))
+    assert (first.network_name, first.source, first.names) == (
+        "cnn",
+        "letters",
+        (*letters.names(),),
+    )
+    states = [one.network.state_dict() for one in (first, second)]
+    assert not torch.equal(states[0]["0.weight"], states[1]["0.weight"])
+    step = cost.count(cnn.build(372, (1, 28, 28), [4, 8], 16, 0.0), (1, 28, 28)).step
+    assert facts["flops"] == pytest.approx(FEW * step, rel=1e-5)
+    assert (facts["networks"], facts["images"], len(facts["accuracy"])) == (2, FEW, 2)
+    # The accuracy is that of the network in the file, on the unseen fonts that its seed draws.
+    paths, places = glyphs.trace(glyphs.UNSEEN_FONTS)
+    known = glyphs.shapes()[places] >= 0
+    pen = torch.Generator().manual_seed(seeds.of_order(seeds.of_pretraining(1, 1), 0))
+    batches = [
+        draw(paths[known], glyphs.shapes()[places[known]], count, pen) for count in each[-4:]
+    ]
+    logits = engine.predict(second.network, [second.scaling(images) for images, _ in batches])
+    right = logits.argmax(1) == torch.cat([labels for _, labels in batches])
+    assert facts["accuracy"][1] == pytest.approx(right.float().mean().item(), abs=1e-6)
+    assert len(dataset.load(Path("resultados/pretrain/base/letters"))) == 100
+    assert not Path(".cache/checkpoints/pretrain.base").exists()
+
+
+@pytest.mark.parametrize("module", [resnet18, efficientnet_lite0])
+def test_random_weights_are_those_of_the_seed_and_the_repeat(run, module):
+    name = module.__name__.rpartition(".")[2]
+    folder, facts = run({"network": name, "source": "none"}, repeats=2)
+    assert facts.keys() == {"source", "network", "networks", "sha256"}
+    assert (facts["source"], facts["network"]) == ("none", name)
+    for repeat in range(2):
+        base = store.load(folder / f"{repeat + 1}.pth")
+        assert (base.source, base.names) == ("none", ())
+        torch.manual_seed(seeds.of_weights(seeds.of_pretraining(1, repeat)))
+        expected = module.build(1, (1, 28, 28)).state_dict()
+        state = base.network.state_dict()
+        assert all(torch.equal(state[key], value) for key, value in expected.items())
+
+
+class Interrupt(Exception):
+    pass
+
+
+@pytest.mark.parametrize("done", [1, 4])
+def test_one_that_was_interrupted_ends_in_the_same_bits(workdir, monkeypatch, capsys, done):
+    monkeypatch.setattr(letters, "UNSEEN", 200)
+    config = LettersConfig.model_construct(**LETTERS | {"images": 1000})
+    saved, count = checkpoint.of_stage("pretrain.base", [], config=config), letters.PARTS
+
+    def build():
+        return cnn.build(len(letters.names()), letters.SHAPE, [4, 8], 16, dropout=0.5)
+
+    with engine.threads(1):
+        network, accuracy = letters.pretrain(build, config, 1, CPU)
+        save = checkpoint.FitCheckpoint.save
+
+        def stop(self, reached):
+            save(self, reached)
+            if len(reached["history"]) == done:
+                raise Interrupt
+
+        monkeypatch.setattr(checkpoint.FitCheckpoint, "save", stop)
+        with pytest.raises(Interrupt):
+            letters.pretrain(build, config, 1, CPU, saved, "repeat 1")
+        monkeypatch.setattr(checkpoint.FitCheckpoint, "save", save)
+        again, same_accuracy = letters.pretrain(build, config, 1, CPU, saved, "repeat 1")
+    assert f"letters, repeat 1: goes on after part {done} of {count}" in capsys.readouterr().out
+    assert accuracy == same_accuracy
+    state = again.state_dict()
+    assert all(torch.equal(state[key], value) for key, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (CNN | {"images": 4000}, r"pretrain\.base\.images: expected greater than or equal to 8000"),
+        ({"network": "cnn"}, r"pretrain\.base\.channels: expected a value, found nothing"),
+        ({"network": "resnet18", "units": 3}, r"pretrain\.base\.units: unknown key"),
+        ({"network": "vgg"}, r"pretrain\.base\.network: expected a file of taller/networks"),
+        ({"network": "cnn", "source": "imagenet"} | CNN, r"source: expected 'letters' or 'none'"),
+    ],
+)
+def test_a_bad_section_is_one_line(run, section, message):
+    with pytest.raises(UserError, match=rf"^params\.yaml: .*{message}[^\n]*$"):
+        run(section)

@@ -1,158 +1,235 @@
-"""Intervals and tests against scipy and statsmodels, and false positives by simulation."""
+"""Intervals and tests against SciPy, statsmodels and baycomp, published numbers and simulations."""
+
+from functools import cache
 
 import numpy as np
 import pytest
-from scipy import stats
+from baycomp import CorrelatedTTest
+from scipy import integrate, stats
 from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
 
-from taller.scores.proportions import exact_mcnemar, wilson
-from taller.scores.statistics import corrected_paired_t, fold_mean, holm
+from taller.statistics.folds import (
+    Posterior,
+    bayesian_correlated_t,
+    corrected_interval,
+    corrected_t_test,
+    holm,
+    required_repeats,
+)
+from taller.statistics.proportions import exact_mcnemar, paired_proportions, wilson
 
-FIRST = np.array([0.971, 0.969, 0.974, 0.968, 0.972])
-SECOND = np.array([0.980, 0.976, 0.979, 0.981, 0.977])
+FIRST = np.array([0.980, 0.976, 0.979, 0.981, 0.977])
+SECOND = np.array([0.971, 0.969, 0.974, 0.968, 0.972])
+GAPS = FIRST - SECOND
+ROPE = 0.005
 
 
-def test_without_overlap_it_is_the_plain_paired_t_test():
-    found = corrected_paired_t(FIRST, SECOND, train_images=1, val_images=0)
-    plain = stats.ttest_rel(SECOND, FIRST)
+def differences(mean: float, spread: float, scores: int) -> np.ndarray:
+    """Differences of exactly this mean and standard deviation (n - 1)."""
+    steps = np.arange(scores) - (scores - 1) / 2
+    return mean + spread * steps / steps.std(ddof=1)
+
+
+def test_without_overlap_they_are_the_textbooks():
+    plain = stats.ttest_rel(FIRST, SECOND)
     interval = plain.confidence_interval(0.95)
-    assert (found.mean, found.p_value) == pytest.approx(((SECOND - FIRST).mean(), plain.pvalue))
-    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert corrected_t_test(GAPS, 0) == pytest.approx(plain.pvalue)
+    assert corrected_interval(GAPS, 0) == pytest.approx((GAPS.mean(), interval.low, interval.high))
 
 
-def test_the_correction_widens_by_the_factor_of_the_paper():
-    plain = corrected_paired_t(FIRST, SECOND, train_images=1, val_images=0)
-    found = corrected_paired_t(FIRST, SECOND, train_images=48_000, val_images=12_000)
-    # K = 5 folds: (1/5 + 1/4) / (1/5) of the variance.
-    ratio = (found.high - found.low) / (plain.high - plain.low)
-    assert ratio == pytest.approx(np.sqrt((1 / 5 + 1 / 4) / (1 / 5)))
-    assert found.p_value > plain.p_value
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_the_correction_widens_by_the_factor_of_the_paper(repeats):
+    """K = 5 folds: (1/(5 R) + 1/4) / (1/(5 R)) of the variance; repeats never undo the overlap."""
+    gaps = GAPS.repeat(repeats)
+    plain, corrected = corrected_interval(gaps, 0), corrected_interval(gaps, 1 / 4)
+    ratio = (corrected.high - corrected.low) / (plain.high - plain.low)
+    assert ratio == pytest.approx(np.sqrt(1 + 5 * repeats / 4))
+    error = np.sqrt((1 / (5 * repeats) + 1 / 4) * gaps.var(ddof=1))
+    expected = 2 * stats.t.sf(gaps.mean() / error, df=5 * repeats - 1)
+    assert corrected_t_test(gaps, 1 / 4) == pytest.approx(expected)
 
 
-def test_repeats_shrink_the_share_of_the_folds_alone():
-    """R repeats of K folds: 1 / (R K) + n_val / n_train; more repeats never undo the overlap."""
-    again = [np.tile(scores, 3) for scores in (FIRST, SECOND)]
-    found = corrected_paired_t(*again, train_images=4, val_images=1)
-    spread = (SECOND - FIRST).repeat(3).var(ddof=1)
-    error = np.sqrt((1 / 15 + 1 / 4) * spread)
-    expected = 2 * stats.t.sf((SECOND - FIRST).mean() / error, df=14)
-    assert found.p_value == pytest.approx(expected)
-
-
-def test_one_fold_says_nothing_and_says_it_in_numbers():
-    found = corrected_paired_t(FIRST[:1], SECOND[:1], 4, 1)
-    assert found.mean == SECOND[0] - FIRST[0]
-    assert (found.low, found.high, found.p_value) == (-1, 1, 1)
-    alone = fold_mean(FIRST[:1], 4, 1)
-    assert (alone.value, alone.low, alone.high) == (FIRST[0], -np.inf, np.inf)
-
-
-def test_models_change_sides():
-    there = corrected_paired_t(FIRST, SECOND, 4, 1)
-    back = corrected_paired_t(SECOND, FIRST, 4, 1)
-    turned = there.turned()
-    assert (back.mean, back.low, back.high) == pytest.approx((turned.mean, turned.low, turned.high))
-    assert (back.mean, back.low, back.high) == pytest.approx((-there.mean, -there.high, -there.low))
-    assert back.p_value == pytest.approx(there.p_value)
-    assert turned.turned() == there
-
-
-@pytest.mark.parametrize(("gap", "p_value"), [(0.0, 1.0), (0.5, 0.0)])
-def test_equal_differences_give_finite_numbers(gap, p_value):
-    found = corrected_paired_t(np.full(5, 0.25), np.full(5, 0.25 + gap), 4, 1)
-    assert (found.mean, found.low, found.high, found.p_value) == (gap, gap, gap, p_value)
-
-
-def test_a_models_own_interval_is_the_textbooks_one_without_overlap():
-    found = fold_mean(FIRST, train_images=1, val_images=0)
-    interval = stats.ttest_1samp(FIRST, 0).confidence_interval(0.95)
-    assert (found.value, found.low, found.high) == pytest.approx((FIRST.mean(), *interval))
-
-
-def test_a_models_own_interval_is_widened_like_that_of_a_difference():
-    found = fold_mean(SECOND - FIRST, train_images=48_000, val_images=12_000)
-    paired = corrected_paired_t(FIRST, SECOND, train_images=48_000, val_images=12_000)
-    assert (found.low, found.high) == pytest.approx((paired.low, paired.high))
-
-
-@pytest.mark.parametrize(("hits", "images"), [(0, 10), (1, 10), (9, 10), (10, 10), (9890, 10_000)])
-def test_wilson(hits, images):
-    found = wilson(hits, images)
-    assert found.value == hits / images
-    expected = proportion_confint(hits, images, alpha=0.05, method="wilson")
-    assert (found.low, found.high) == pytest.approx(expected, abs=1e-12)
+@pytest.mark.filterwarnings("error")
+def test_a_single_score_says_nothing_and_says_it_in_numbers():
+    gap = GAPS[:1]
+    assert corrected_interval(gap, 1 / 4, -1, 1) == (gap[0], -1, 1)
+    assert corrected_t_test(gap, 1 / 4) == 1
+    assert bayesian_correlated_t(gap, 1 / 4, ROPE) == (1 / 3, 1 / 3, 1 / 3)
+    assert required_repeats(gap, 1 / 4, ROPE, repeats=1) is None
 
 
 @pytest.mark.parametrize(
-    "p_values",
-    [[0.03], [0.01, 0.04, 0.03], [0.2, 0.9, 0.001, 0.01, 0.01, 0.6], [0.5, 0.9, 0.4], [0, 1, 0.5]],
+    ("gap", "p_value", "posterior"),
+    [(-0.5, 0, (1, 0, 0)), (0, 1, (0, 1, 0)), (0.25, 0, (0, 1, 0)), (0.5, 0, (0, 0, 1))],
 )
-def test_holm(p_values):
-    expected = multipletests(p_values, method="holm")[1]
-    np.testing.assert_allclose(holm(p_values), expected, rtol=1e-12)
+def test_equal_differences_are_a_point(gap, p_value, posterior):
+    """A quarter, the rope itself, is practically none."""
+    gaps = np.full(5, gap)
+    assert corrected_interval(gaps, 1 / 4) == (gap, gap, gap)
+    assert corrected_t_test(gaps, 1 / 4) == p_value
+    assert bayesian_correlated_t(gaps, 1 / 4, rope=0.25) == posterior
+    assert required_repeats(gaps, 1 / 4, rope=0.25, repeats=1) == 0
 
 
-@pytest.mark.parametrize(
-    ("first", "second"), [(48, 163), (163, 48), (5, 5), (0, 1), (0, 8), (7, 12)]
-)
-def test_exact_mcnemar(first, second):
-    found = exact_mcnemar(first, second)
-    assert (found.only_first, found.only_second) == (first, second)
-    expected = mcnemar([[9727, first], [second, 62]], exact=True).pvalue
-    assert found.p_value == pytest.approx(expected)
-    back = exact_mcnemar(second, first)
-    assert back == found.turned()
-
-
-def test_exact_mcnemar_of_models_that_never_differ():
-    assert exact_mcnemar(0, 0).p_value == 1
-
-
-def false_positives(splits: str, repeats: int = 1000, images: int = 60) -> tuple[float, float]:
+def false_positives(splits: str, trials: int = 1000, images: int = 60) -> tuple[float, float]:
     """How often the plain and the corrected test see a difference that is not there.
 
     The target is ``x1 + x2 + noise``, all normal; one model is the least-squares slope on x1,
-    the other on x2. By symmetry their expected squared errors are the same, so that every
-    p value below 0.05 is a false positive. `splits` is ``random`` (15 random fifths held out,
-    the resampling that Nadeau and Bengio study), ``folds`` (five disjoint folds) or ``repeats``
-    (three times five of them).
+    the other on x2: their expected squared errors are the same. `splits` is ``random`` (15 random
+    fifths that validate, as Nadeau and Bengio have them) or ``repeats`` (three times five folds).
     """
-    random = np.random.default_rng(2003)
-    held_out = images // 5
-    found = np.zeros((repeats, 2), bool)
-    for row in found:
+    random, val_images = np.random.default_rng(2003), images // 5
+    positive = np.zeros((trials, 2), bool)
+    for row in positive:
         x = random.normal(size=(2, 1, images))
         y = x.sum(axis=0) + random.normal(size=images)
         if splits == "random":
-            val = random.random((15, images)).argsort(axis=1) < held_out
-        elif splits == "folds":
-            val = np.arange(images) % 5 == np.arange(5)[:, None]
+            val = random.random((15, images)).argsort(axis=1) < val_images
         else:
             folds = random.permuted(np.tile(np.arange(images) % 5, (3, 1)), axis=1)
             val = (folds[:, None] == np.arange(5)[:, None]).reshape(15, images)
         slopes = (x * y * ~val).sum(axis=2) / (x * x * ~val).sum(axis=2)
-        errors = ((y - slopes[..., None] * x) ** 2 * val).sum(axis=2) / held_out
-        row[0] = corrected_paired_t(*errors, 1, 0).p_value < 0.05
-        row[1] = corrected_paired_t(*errors, images - held_out, held_out).p_value < 0.05
-    return tuple(found.mean(axis=0))
+        errors = ((y - slopes[..., None] * x) ** 2 * val).sum(axis=2) / val_images
+        row[:] = [corrected_t_test(errors[0] - errors[1], one) < 0.05 for one in (0, 1 / 4)]
+    return tuple(positive.mean(axis=0))
 
 
-def test_the_correction_keeps_false_positives_at_their_nominal_rate():
-    # 1000 repeats: the standard error of a rate of 0.05 is 0.007.
+def test_false_positives_are_as_rare_as_they_should_be():
+    # 1000 trials: the standard error of a rate of 0.05 is 0.007.
     plain, corrected = false_positives("random")
-    assert plain > 0.25
-    assert 0.03 < corrected < 0.08
+    assert plain > 0.25 and 0.03 < corrected < 0.08
+    plain, corrected = false_positives("repeats")  # cautious on folds, which are disjoint
+    assert plain > 0.25 and corrected < 0.05
 
 
-def test_the_correction_is_cautious_on_disjoint_folds():
-    _, corrected = false_positives("folds")
-    assert corrected < 0.05
+@pytest.mark.parametrize(
+    ("p_values", "expected"),
+    [
+        ([0.03], [0.03]),
+        ([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]),  # 3 x 0.01, 2 x 0.03, not less than before
+        ([0.5, 0.9, 0.4], [1, 1, 1]),
+        ([], []),
+    ],
+)
+def test_holm(p_values, expected):
+    assert holm(p_values) == pytest.approx(expected)
 
 
-def test_the_correction_holds_where_folds_are_repeated():
-    """The folds of one repeat and of another overlap in their training images as well."""
-    plain, corrected = false_positives("repeats")
-    assert plain > 0.25
-    assert corrected < 0.05
+@pytest.mark.parametrize("rope", [0.001, ROPE, 0.02])
+@pytest.mark.parametrize("gap", [-0.012, 0.0, 0.006])
+@pytest.mark.parametrize(("folds", "repeats"), [(5, 1), (2, 1), (5, 3), (4, 10)])
+def test_the_posterior_is_baycomps(folds, repeats, gap, rope):
+    random = np.random.default_rng(folds + repeats)
+    first, second = 0.97 + 0.003 * random.normal(size=(2, folds * repeats)) + [[gap], [0]]
+    posterior = bayesian_correlated_t(first - second, 1 / (folds - 1), rope)
+    expected = CorrelatedTTest.probs(second, first, rope=rope, runs=repeats)
+    assert posterior == pytest.approx(expected, abs=1e-12)
+    assert sum(posterior) == pytest.approx(1, abs=1e-12)
+
+
+def test_any_sizes_of_a_fold_by_integrating_the_density():
+    """baycomp knows folds of equal size only; this one trains on 900 and validates on 400."""
+    gaps = differences(0.004, 0.005, 6)
+    scale = np.sqrt((1 / 6 + 400 / 900) * gaps.var(ddof=1))
+    density = stats.t(5, gaps.mean(), scale).pdf
+    expected = [
+        integrate.quad(density, low, high, epsabs=1e-12)[0]
+        for low, high in ((-np.inf, -ROPE), (-ROPE, ROPE), (ROPE, np.inf))
+    ]
+    assert min(expected) > 1e-3  # none is trivial
+    assert bayesian_correlated_t(gaps, 400 / 900, ROPE) == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("posterior", "verdict"),
+    [
+        ((0.0, 0.0499, 0.9501), "better"),
+        ((0.9501, 0.0499, 0.0), "worse"),
+        ((0.0, 0.9501, 0.0499), "equal"),
+        ((0.0, 0.05, 0.95), "unknown"),
+    ],
+)
+def test_a_verdict_takes_more_than_95_percent(posterior, verdict):
+    assert Posterior(*posterior).verdict == verdict
+
+
+def simulated(mean: float, spread: float, repeats: int, draws: int = 400_000) -> float:
+    """The surest of the three, of five folds, from draws of the mean difference.
+
+    The variance's posterior is ``(n - 1) s² / chi²(n - 1)``; given it, the mean's is normal with
+    that variance times ``1 / n + n_val / n_train``.
+    """
+    random, scores = np.random.default_rng(repeats), 5 * repeats
+    variance = (scores - 1) * spread**2 / random.chisquare(scores - 1, draws)
+    drawn = mean + np.sqrt((1 / scores + 1 / 4) * variance) * random.normal(size=draws)
+    return max((drawn < -ROPE).mean(), (abs(drawn) <= ROPE).mean(), (drawn > ROPE).mean())
+
+
+@pytest.mark.parametrize(
+    ("mean", "spread", "repeats", "expected"),
+    [
+        (0.0100, 0.0040, 1, 2),  # better
+        (-0.0100, 0.0050, 1, 3),  # worse
+        (0.0000, 0.0044, 1, 5),  # equal
+        (0.0000, 0.0045, 1, 6),  # a single score more than five repeats have would do
+        (0.0000, 0.0044, 3, 5),
+        (0.0000, 0.0044, 5, 0),
+    ],
+)
+def test_so_many_repeats_decide_and_one_less_does_not(mean, spread, repeats, expected):
+    gaps = differences(mean, spread, 5 * repeats)
+    assert required_repeats(gaps, 1 / 4, ROPE, repeats) == expected
+    # 400,000 draws: the standard error of a probability of 0.95 is 0.0003.
+    assert simulated(mean, spread, expected or repeats) > 0.949
+    if expected:
+        assert simulated(mean, spread, expected - 1) < 0.951
+        assert required_repeats(gaps, 1 / 4, ROPE, repeats, most=expected - 1) is None
+
+
+def test_the_overlap_stays_however_many_repeats():
+    gaps = differences(0.0, 0.01, 5)
+    assert required_repeats(gaps, 1 / 4, ROPE, repeats=1, most=500) is None
+    assert simulated(0.0, 0.01, 500) < 0.95
+
+
+@pytest.mark.parametrize(("hits", "images"), [(0, 10), (9, 10), (10, 10), (9890, 10_000)])
+def test_wilson(hits, images):
+    expected = stats.binomtest(hits, images).proportion_ci(0.95, method="wilson")
+    assert wilson(hits, images) == pytest.approx((hits / images, *expected), abs=1e-12)
+
+
+@pytest.mark.parametrize(("first", "second"), [(48, 163), (163, 48), (5, 5), (0, 1), (0, 8)])
+def test_exact_mcnemar(first, second):
+    expected = mcnemar([[9727, first], [second, 62]], exact=True).pvalue
+    assert exact_mcnemar(first, second) == pytest.approx(expected)
+    assert exact_mcnemar(0, 0) == 1
+
+
+def test_bonett_and_price_as_the_author_publishes_it():
+    """`ci.prop.ps(.05, 12, 4, 26, 6)` of Bonett's R package statpsych, in its manual."""
+    estimate = paired_proportions(only_first=26, only_second=4, images=48)
+    assert estimate == pytest.approx((22 / 48, 0.2548067, 0.6251933), abs=1e-7)
+    assert paired_proportions(3, 0, 3).high == 1 and paired_proportions(0, 3, 3).low == -1
+
+
+def test_bonett_and_price_have_the_truth_in_95_of_100_cases():
+    """Summed over all possible outcomes of 20 images; Wald's interval has it in fewer than 60."""
+
+    @cache
+    def interval(first: int, second: int) -> tuple[float, float]:
+        return paired_proportions(first, second, 20)[1:]
+
+    def coverage(*rates: float) -> float:
+        covered = 0.0
+        for first in range(21):
+            for second in range(21 - first):
+                low, high = interval(first, second)
+                if low <= rates[0] - rates[1] <= high:
+                    counts = [first, second, 20 - first - second]
+                    covered += stats.multinomial.pmf(counts, 20, [*rates, 1 - sum(rates)])
+        return covered
+
+    rates = [(a, b) for a in (0.01, 0.05, 0.1, 0.2, 0.4) for b in (0.01, 0.05, 0.2, 0.55)]
+    covered = np.array([coverage(*one) for one in rates])
+    assert covered.min() > 0.94
+    assert 0.95 < covered.mean() < 0.985  # and not by being needlessly wide

@@ -1,0 +1,160 @@
+"""A small folder of results as the stages before `compare` write it, drawn from one seed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from stages import evaluate
+from taller.common import files
+from taller.common.params import Contestant
+from taller.datasets import dataset
+from taller.datasets.dataset import Dataset
+from taller.evaluation import metrics
+
+DIGITS, FRUIT = tuple("0123456789"), ("manzana", "pera", "ciruela", "uva", "higo")
+WRITERS = {"kept_together": True, "train": 539, "test": 297, "shared": 0}
+TRAIN, TEST = 600, 200  # images
+SHORT = {
+    "simple_nn": "SimpleNN", "cnn": "CNN", "resnet18": "ResNet18",
+    "efficientnet_lite0": "EfficientNet-Lite0",
+}  # fmt: skip
+MODEL_PARAMS = {"simple_nn": {"hidden": [128, 64], "dropout": 0.2}, "cnn": {"units": 64}}
+LETTERS = {
+    "source": "letters", "network": "resnet18", "networks": 1, "sha256": "cd" * 32,
+    "images": 60_000, "letters": 426, "shapes": 372, "alike": 0.94, "accuracy": [0.7],
+    "alphabets": ["Latin", "Greek", "N'Ko"], "flops": 19 * 10**12,
+    "look_alikes": [
+        {"digit": digit, "letters": letters, "correlation": correlation}
+        for digit, letters, correlation in (
+            ("0", "οOо", 0.988), ("2", "ⵒƻ", 0.951), ("3", "ЗзƷ", 0.972), ("4", "Ч", 0.9012),
+        )
+    ],
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Made:
+    """A contestant; `scores` are its accuracies fold by fold, `skill` is that on the test images.
+
+    `source` is where it starts from, if it is fine-tuned, and `letters` its ``facts.json``.
+    """
+
+    name: str
+    network: str
+    source: str | None = None
+    scores: Sequence[float] = (0.95, 0.951, 0.952)
+    skill: float = 4.0
+    letters: dict | None = None
+
+    @property
+    def contestant(self) -> Contestant:
+        return Contestant("finetuned" if self.source else "scratch", self.name)
+
+    def but(self, **changes) -> "Made":
+        return replace(self, **changes)
+
+
+SIMPLE, CNN = Made("simple_nn", "simple_nn", skill=3), Made("cnn", "cnn")
+TUNED = Made("resnet18", "resnet18", "letters", skill=5)
+
+
+def write(
+    *made: Made,
+    names: Sequence[str] = DIGITS,
+    shape: tuple[int, int, int] = (1, 28, 28),
+    repeats: int = 1,
+    epochs: int = 4,
+    pairs: Sequence[str] = (),
+    **data: object,
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Write ``params.yaml``, ``resultados`` and ``modelos`` into the current folder.
+
+    `data` goes into ``datos.json``. Returns by contestant the test images' labels, and the log
+    probabilities of every class.
+    """
+    random, answers = np.random.default_rng(7), {}
+    labels, folds = random.integers(0, len(names), TEST), len(made[0].scores) // repeats
+    images = random.integers(0, 256, (TEST, *shape)).astype(np.uint8)
+    sample, results = Dataset(images, labels, tuple(names)), Path("resultados")
+    for one in made:
+        logits = random.normal(size=(TEST, len(names)))
+        logits[range(TEST), labels] += one.skill * random.uniform(0.2, 1.5, TEST)
+        answers[one.name] = labels, logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        evaluate.measure(one.contestant.test, sample, answers[one.name][1])
+        _write_cv(one, folds, epochs)
+        files.write_text(one.contestant.model, one.name)
+    right = {name: log.argmax(axis=1) == labels for name, (_, log) in answers.items()}
+    agreement = [
+        {"first": one, "second": other, **metrics.agreement(right[one], right[other])}
+        for one, other in combinations(right, 2)
+    ]
+    files.write_json(results / "test/agreement.json", agreement)
+    counts = {"train_images": TRAIN, "test_images": TEST, "folds": folds, "repeats": repeats}
+    facts = {
+        "dataset": "MNIST",
+        "names": names,
+        "shape": shape,
+        "groups": WRITERS,
+        "pictures": None,
+    }
+    files.write_json(results / "datos.json", facts | counts | data)
+    dataset.save(results / "muestra", sample.take(slice(0, 30)))
+    for study in ("ajuste", "estudio"):
+        files.write_text(results / f"{study}.csv", "modelo\n")
+    sections = {
+        "numerics": "portable",
+        "kfold_train": {one.name: {} for one in made if not one.source},
+        "pretrain": {one.name: {} for one in made if one.source in ("letters", "none")},
+        "finetune": {one.name: {} for one in made if one.source},
+        "compare": {"pairs": list(pairs), "rope": 0.005},
+    }
+    Path("params.yaml").write_text(yaml.safe_dump(sections, sort_keys=False), encoding="utf-8")
+    return answers
+
+
+def _write_cv(one: Made, folds: int, epochs: int) -> None:
+    cv, size = one.contestant.cv, TRAIN // max(folds, 2)
+    scores, history = [], []
+    for place, accuracy in enumerate(one.scores):
+        fold = {"repeat": place // folds + 1, "fold": place % folds + 1}
+        values = dict.fromkeys(("accuracy", "precision", "recall", "f1"), accuracy)
+        values |= {"log_loss": 1 - accuracy, "train_images": TRAIN - size, "val_images": size}
+        scores += [fold | {"metric": key, "value": value} for key, value in values.items()]
+        for epoch in range(1, epochs + 1):
+            loss = (1 - accuracy) * (1 + 2 * 0.3**epoch)  # after four epochs it hardly falls
+            train = {"train_loss": 0.9 * loss, "train_accuracy": 0.99}
+            val = {"val_loss": loss, "val_accuracy": accuracy}
+            history.append(fold | {"epoch": epoch} | train | val)
+    cv.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(scores).to_csv(cv / "scores.csv", index=False)
+    pd.DataFrame(history).to_csv(cv / "history.csv", index=False)
+    trained, total = (5000, 1_000_000) if one.source else (10_000, 10_000)
+    training = {
+        "optimizer": "Adam", "learning_rate": 0.001, "weight_decay": 0.0, "schedule": "one_cycle",
+        "batch_size": 64, "epochs": epochs, "trained": ["fc"] if one.source else [],
+        "frozen": ["conv1", "layer1"] if one.source else [],
+        "model_params": MODEL_PARAMS.get(one.network, {"stem": "sum_rgb", "image_size": 28}),
+    }  # fmt: skip
+    letters = one.letters or LETTERS
+    start = {"path": f"modelos/base/{one.name}", "source": one.source}
+    start |= {key: letters[key] for key in ("networks", "sha256")}
+    short = SHORT[one.network] if one.name == one.network else one.name
+    fit = {
+        "network": one.network, "short": short,
+        "model": short + " (fine-tuning)" * bool(one.source), "trained_parameters": trained,
+        "parameters": total, "flops": {"inference": 2 * total, "training": 10**12},
+        "training": training, "start": start if one.source else None,
+    }  # fmt: skip
+    files.write_json(cv / "fit.json", fit)
+    base = Path("resultados/pretrain", one.name)
+    if one.source == "letters":
+        signs = tuple(alike["letters"][0] for alike in letters["look_alikes"])
+        images = np.zeros((100, 1, 28, 28), np.uint8)
+        dataset.save(base / "letters", Dataset(images, np.arange(100) % len(signs), signs))
+    if one.source in ("letters", "none"):
+        files.write_json(base / "facts.json", letters if one.source == "letters" else {})

@@ -1,0 +1,138 @@
+"""Branches, merges, experiments, remotes and two DVCs at once, on the small project."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from project import Project
+
+CNN, SIMPLE_NN = "kfold_train.cnn.epochs=2", "kfold_train.simple_nn.epochs=2"
+UP_TO_DATE = "Data and pipelines are up to date."
+
+
+@pytest.fixture(scope="module", autouse=True)
+def branches(copied) -> None:
+    """Two branches with other params each, and their results."""
+    for name, override in {"cnn": CNN, "simple_nn": SIMPLE_NN}.items():
+        copied.git("checkout", "--quiet", "-b", name, "main")
+        copied.set(override)
+        copied.repro()
+        copied.commit(name)
+    copied.git("checkout", "--quiet", "main")
+    copied.dvc("checkout", "--quiet")
+
+
+def width(text: str) -> int:
+    return max(len(line.rstrip()) for line in text.splitlines())
+
+
+def test_a_merge_keeps_files_that_are_made_and_runs_what_no_branch_has(project):
+    project.git("checkout", "--quiet", "-b", "merged", "cnn")
+    project.dvc("checkout", "--quiet")
+    project.git("merge", "simple_nn", code=1)
+    # Git mends what a person writes; what is made is of one side, without markers.
+    conflicts = project.git("diff", "--name-only", "--diff-filter=U").split()
+    assert all(name == "dvc.lock" or name.startswith("resultados/") for name in conflicts)
+    assert project.repro() == {
+        "kfold_train@simple_nn": "cached", "evaluate": "ran", "compare": "ran",
+    }  # fmt: skip
+    project.commit("merged")
+    assert "<<<<<<<" not in project.git("grep", "--text", "-c", "", "HEAD", "--", "dvc.lock")
+    loss = project.json("resultados/plots/perdida.json")
+    assert {row["epoca"] for row in loss} >= {1, 2}
+    assert project.dvc("status").strip() == UP_TO_DATE
+
+
+def test_metrics_and_plots_of_branches_in_a_clone_without_data(project, tmp_path):
+    clone = Project(tmp_path / "clone")
+    project.git("clone", "--quiet", ".", str(clone.folder))
+    clone.git("branch", "cnn", "origin/cnn")
+    text = clone.dvc("metrics", "diff", "main", "cnn")
+    assert "cnn.cv" in text and "resnet18.cv" not in text and width(text) <= 80
+    for command in (["plots", "show", "--json"], ["plots", "diff", "cnn", "--json"]):
+        plots = json.loads(clone.dvc(*command))
+        assert not plots.get("errors")
+        assert {"tabla", "perdida", "confusion", "folds"} <= plots["data"].keys()
+
+
+def test_experiments_in_one_section_fit_160_columns(project):
+    for epochs in (2, 3):
+        project.dvc(
+            "exp", "run", "--temp", "--name", f"e{epochs}", "-S", f"kfold_train.cnn.epochs={epochs}"
+        )
+    command = next(
+        line
+        for line in (project.folder / "Makefile").read_text().splitlines()
+        if "exp show" in line
+    )
+    text = project.run("sh", "-c", command.strip().lstrip("@"))
+    assert width(text) <= 160
+    head = text.splitlines()[1]
+    assert "kfold_train.cnn.epochs" in head and "cnn.cv" in head and "simple_nn.cv" not in head
+    assert "e2" in text and "e3" in text
+
+
+@pytest.fixture
+def s3(monkeypatch, tmp_path) -> Iterator[str]:
+    """The address of an S3 server with the empty bucket ``taller``."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    (tmp_path / "aws").touch()  # in place of the user's own settings
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "aws"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    boto3.client("s3", endpoint_url=url).create_bucket(Bucket="taller")
+    yield url
+    server.stop()
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_a_clone_pulls_pictures_and_results_and_runs_nothing(project, tmp_path, kind, request):
+    project.git("checkout", "--quiet", "-b", f"shared-{kind}", "main")
+    if kind == "folder":
+        project.dvc("remote", "add", "--default", "shared", str(tmp_path / "remote"))
+    else:
+        url = request.getfixturevalue("s3")
+        project.dvc("remote", "add", "--default", "shared", "s3://taller/store")
+        project.dvc("remote", "modify", "shared", "endpointurl", url)
+    project.commit("a remote")
+    project.dvc("push", "--quiet")
+    clone = Project(tmp_path / "clone")
+    project.git("clone", "--quiet", ".", str(clone.folder))
+    assert not [*clone.folder.glob("modelos/**/*.pth"), *clone.folder.glob("data/*/raw")]
+    clone.dvc("pull", "--quiet")
+    assert len([*clone.folder.glob("data/digits/raw/*/*/*.png")]) == 250
+    assert clone.repro() == {}
+    assert clone.git("status", "--porcelain") == ""
+
+
+def test_a_second_dvc_waits_for_the_first_and_both_end_well(project, tmp_path):
+    project.git("checkout", "--quiet", "-b", "both", "main")
+    project.set("seed=43")
+    command = ["dvc", "--wait-for-lock", "repro", "--no-run-cache"]
+    first = project.start(*command)
+    time.sleep(5)
+    second = project.start(*command)
+    texts = [process.communicate()[0] for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0], texts
+    assert project.dvc("status").strip() == UP_TO_DATE
+
+
+def test_the_root_does_not_know_the_study(project, tmp_path: Path):
+    assert (project.folder / "estudio/dvc.yaml").exists()
+    (project.folder / "estudio/params.yaml").open("a").write("\nextra: 1\n")
+    assert project.dvc("status").strip() == UP_TO_DATE
+    assert project.repro() == {}
+    assert not [name for name in project.lock() if name.startswith(("ajuste", "estudio"))]
+    names = project.dvc("stage", "list", "--name-only", "--all").split()
+    assert not [name for name in names if "estudio" in name or "ajuste" in name]
+    table = project.dvc("exp", "show", "--csv")
+    assert "estudio" not in table.splitlines()[0].replace("resultados/estudio.csv", "")

@@ -1,0 +1,105 @@
+"""What reruns after which edit, seen with DVC on the small project."""
+
+import sys
+
+import pytest
+from project import STAGES, Project
+
+CNN = "kfold_train.cnn.epochs=2"
+EDITS = {
+    "taller/networks/cnn.py": {"kfold_train@cnn", "evaluate"},
+    "taller/networks/resnet18.py": {"pretrain@resnet18", "finetune@resnet18", "evaluate"},
+    "taller/report/tables.py": {"compare"},
+    "taller/sources/catalogue.py": {"download@MNIST"},
+    "taller/common/pins.txt": {*STAGES} - {"download@MNIST"},
+    "stages/finetune.py": {"finetune@resnet18"},
+    "resultados/datos.json": set(),
+}
+
+
+def test_nothing_to_do_is_nothing_done(project):
+    assert project.repro() == {}
+    assert project.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_a_file_reruns_the_stages_whose_folder_it_is_in(project, name):
+    with (project.folder / name).open("a", encoding="utf-8") as file:
+        file.write("\n# edited\n")
+    assert project.edited() == EDITS[name]
+
+
+def test_a_param_of_a_section_reruns_its_stage_and_what_hangs_on_it_and_back_is_a_memory(project):
+    project.set(CNN)
+    assert project.repro() == dict.fromkeys(["kfold_train@cnn", "evaluate", "compare"], "ran")
+    assert "epoca" in project.json("resultados/plots/perdida.json")[0]
+    changed = project.git("diff", "--name-only").split()
+    project.git("checkout", "--quiet", "params.yaml")
+    cached = {"kfold_train@cnn": "cached", "evaluate": "cached", "compare": "ran"}
+    assert project.repro() == cached
+    assert "resultados/metrics.json" in changed and project.git("diff", "main") == ""
+    project.set(CNN)
+    assert project.repro() == cached
+
+
+def test_an_edit_without_effect_ends_where_the_bytes_are_the_same(project):
+    with (project.folder / "taller/sources/fetch.py").open("a", encoding="utf-8") as file:
+        file.write("\n# edited\n")
+    assert project.repro() == {"download@MNIST": "ran"}
+
+
+def test_all_stages_anew_give_the_same_bytes(project):
+    assert project.repro("--force", "--no-run-cache") == dict.fromkeys(STAGES, "ran")
+    assert project.git("diff", "main") == ""
+
+
+SMALL = (
+    "{network: simple_nn, hidden: [32], dropout: 0.0, learning_rate: 0.003, weight_decay: 0.0, "
+    "schedule: one_cycle, batch_size: 64, epochs: 1, min_steps: 0}"
+)
+
+
+def test_a_section_added_is_a_contestant_and_removed_leaves_nothing_that_counts(project):
+    project.dvc("exp", "run", "--set-param", f"+kfold_train.small={SMALL}")
+    assert {"kfold_train@small"} == {*project.lock()} - {*STAGES}
+    assert "small" in project.json("resultados/metrics.json")
+    changed = {*project.git("diff", "--name-only", "main").split()}
+    assert all(name.startswith("resultados/") for name in changed - {"dvc.lock", "params.yaml"})
+
+    project.dvc("exp", "run", "--set-param", "~kfold_train.small")
+    assert not [
+        *project.folder.glob("modelos/**/small*"),
+        *project.folder.glob("resultados/**/small*"),
+    ]
+    # DVC leaves the stage in dvc.lock; `make repro` takes it out.
+    project.run(sys.executable, "-m", "tools.prepare")
+    assert project.git("diff", "main", "--", "dvc.lock", "resultados") == ""
+    assert project.repro() == {}
+
+
+def test_the_last_section_of_a_group_may_go_and_the_lock_is_that_of_a_clean_clone(
+    project, tmp_path
+):
+    project.dvc("exp", "run", "--set-param", "~finetune.resnet18")
+    assert {*project.json("resultados/metrics.json")} == {"simple_nn", "cnn", "cnn-simple_nn"}
+    lock = project.lock()
+    assert lock.pop("finetune@resnet18")
+    project.git("clone", "--quiet", ".", str(tmp_path / "clone"))
+    clone = Project(tmp_path / "clone")
+    clone.set("~finetune.resnet18")
+    (clone.folder / "dvc.lock").unlink()
+    clone.dvc("cache", "dir", "--local", str(project.folder / ".dvc/cache"))
+    clone.dvc("checkout", "data/digits/raw.dvc")
+    clone.repro()
+    assert clone.lock() == lock
+
+
+def test_a_model_that_is_missing_is_named_and_no_report_is_written(project):
+    project.set("compare.rope=0.01", "kfold_train.cnn.epochs=2")
+    (project.folder / "modelos/scratch/simple_nn.pth").unlink()
+    report = (project.folder / "resultados/informe.md").read_bytes()
+    project.dvc("repro", "kfold_train@cnn")
+    text = project.dvc("repro", "--single-item", "evaluate", code=255)
+    lines = [line for line in text.splitlines() if line.startswith("evaluate: ")]
+    assert lines == ["evaluate: modelos/scratch/simple_nn.pth: missing; run dvc pull, or dvc repro"]
+    assert (project.folder / "resultados/informe.md").read_bytes() == report

@@ -1,0 +1,128 @@
+"""Batches, and what is done to them: against torchvision's transforms and scikit-learn's scaler."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+from torchvision import transforms
+
+from taller.common import seeds
+from taller.training.batches import Batches, Scaling, Standardizer
+
+CPU = torch.device("cpu")
+WORKSHOP = Scaling(mean=(0.5,), std=(0.5,), size=(28, 28))
+COLOUR = Scaling(mean=(0.5, 0.4, 0.3), std=(0.1, 0.2, 0.3), size=(20, 24))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 21, 22, 50])
+def test_every_image_is_in_one_batch_and_no_batch_has_a_single_one(size):
+    labels = torch.arange(22)
+    data = Batches(labels, labels, labels, size, CPU)
+    parts = [batch for _, batch in data.shuffled(0)]
+    assert sorted(torch.cat(parts).tolist()) == list(range(22))
+    assert len(parts) == len(data)
+    assert size == 1 or min(map(len, parts)) > 1
+    assert torch.equal(torch.cat(list(data.inputs_only())), labels)
+
+
+def test_large_batches_are_cut_like_small_ones():
+    inputs = torch.arange(40.0).view(40, 1, 1).expand(-1, 300, 300).contiguous()
+    data = Batches(inputs, torch.arange(40), torch.arange(3, 40), 8, CPU, lambda part: part + 1)
+    parts = [(batch[:, 0, 0].tolist(), labels.tolist()) for batch, labels in data]
+    assert [len(labels) for _, labels in parts] == [8, 8, 8, 8, 5]
+    assert all(batch == [label + 1 for label in labels] for batch, labels in parts)
+    assert [label for _, labels in parts for label in labels] == [*range(3, 40)]
+
+
+def test_the_order_of_an_epoch_hangs_on_the_fits_seed_and_its_number_alone():
+    labels = torch.arange(50)
+    data = Batches(labels, labels, labels, 7, CPU)
+
+    def order(seed, epoch):
+        return torch.cat([part for part, _ in data.shuffled(seeds.of_order(seed, epoch))])
+
+    second = order(1, 2)  # without the first having been drawn
+    torch.manual_seed(99)
+    first = order(1, 1)
+    assert torch.equal(order(1, 2), second)
+    assert not torch.equal(first, second) and not torch.equal(order(2, 2), second)
+
+
+def test_no_two_fits_share_a_seed_whatever_the_runs_seed():
+    fits = [
+        *(partial(seeds.of_fit, repeat=r, fold=k) for r in range(3) for k in [None, *range(10)]),
+        *(partial(seeds.of_pretraining, repeat=r) for r in range(3)),
+    ]
+    drawn = [of(seed) for seed in range(40, 50) for of in fits]
+    assert len({*drawn}) == len(drawn)
+    # As NumPy's own generator of such trees has it.
+    (child,) = np.random.SeedSequence(42).spawn(2)[1].spawn(1)
+    assert seeds.of_fit(42, 1) == int(child.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def test_scaling_is_the_workshops_transform(digits):
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+    expected = torch.stack([transform(image[0]) for image in digits.images[:16]])
+    torch.testing.assert_close(WORKSHOP(torch.from_numpy(digits.images[:16])), expected)
+
+
+def test_every_channel_has_its_own_statistics():
+    images = torch.randint(0, 256, (5, 3, 20, 24), dtype=torch.uint8)
+    expected = transforms.Normalize(COLOUR.mean, COLOUR.std)(images / 255)
+    torch.testing.assert_close(COLOUR(images), expected)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (224, 224), (30, 40), (20, 20)])
+def test_resizing_is_bilinear(digits, size):
+    images = torch.from_numpy(digits.images[:4])
+    resize = transforms.Resize(size, transforms.InterpolationMode.BILINEAR, antialias=False)
+    expected = (resize(images.float() / 255) - 0.449) / 0.226
+    resized = Scaling(mean=(0.449,), std=(0.226,), size=size)(images)
+    torch.testing.assert_close(resized, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_one_channel_gets_the_average_of_the_statistics_and_the_aspect_ratio_stays():
+    mean, std = (pytest.approx(0.4),), (pytest.approx(0.2),)
+    assert COLOUR.suited((1, 20, 24), 48) == Scaling(mean, std, (40, 48))
+    assert COLOUR.suited((3, 50, 25), 28) == Scaling(COLOUR.mean, COLOUR.std, (28, 14))
+    assert WORKSHOP.suited((3, 28, 28), 28).mean == (0.5,)
+
+
+@pytest.fixture
+def features() -> torch.Tensor:
+    """Scales from a millionth to a million, far from zero; the last feature is constant."""
+    random = np.random.default_rng(0)
+    drawn = random.normal(3, 1, (60, 13)) * 10.0 ** np.arange(-6, 7)
+    return torch.from_numpy(np.column_stack([drawn, np.full(60, 0.1)]).astype(np.float32))
+
+
+def test_the_standardizer_is_scikit_learns(features):
+    scaler = StandardScaler().fit(features.double().numpy())
+    others = features.roll(1, dims=0) * 1.5
+    for part in (features, others):
+        expected = torch.from_numpy(scaler.transform(part.double().numpy()))
+        scaled = Standardizer.of(features)(part).double()
+        torch.testing.assert_close(scaled[:, :13], expected[:, :13], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -1e-8, 12345.678])
+@pytest.mark.parametrize("count", [2, 1001, 60_000])
+def test_a_constant_feature_becomes_zero(value, count):
+    inputs = torch.full((count, 3), value)
+    standardizer = Standardizer.of(inputs)
+    assert not standardizer(inputs).any()
+    # One that was constant in training alone has its own scale.
+    assert standardizer(inputs[:1] + 1) == pytest.approx(1.0, rel=1e-3)
+
+
+def test_the_layer_that_absorbs_it_gives_the_same_logits_for_raw_inputs(features):
+    layer, raw = nn.Linear(14, 5), nn.Linear(14, 5)
+    standardizer, state = Standardizer.of(features), layer.state_dict(prefix="fc.")
+    standardizer.absorb_into(state, "fc")
+    raw.load_state_dict({name.removeprefix("fc."): part for name, part in state.items()})
+    scaled = layer(standardizer(features))
+    torch.testing.assert_close(raw(features), scaled, rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(layer(features), scaled, rtol=0.1, atol=0.1)

@@ -1,0 +1,164 @@
+"""What every network promises, and each against its definition elsewhere."""
+
+import pytest
+import torch
+from sklearn.datasets import load_sample_image
+from timm.models.efficientnet import tf_efficientnet_lite0
+from torch import nn
+from torchvision.models import resnet18 as torchvision_resnet18
+
+from taller.common.params import NETWORKS
+from taller.networks import cnn, efficientnet_lite0, resnet18, simple_nn
+from taller.training import store
+from taller.training.batches import Scaling
+
+MODULES = [store.network_module(path.stem) for path in sorted(NETWORKS.glob("*.py"))]
+CHAINS = [module for module in MODULES if hasattr(module, "LAYERS")]
+every = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.NAME)
+every_chain = pytest.mark.parametrize("module", CHAINS, ids=lambda module: module.NAME)
+
+
+@every
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 20, 33)])
+def test_any_shape_and_number_of_classes_and_every_weight_takes_part(module, shape):
+    network = module.build(classes=7, shape=shape).train()
+    logits = network(torch.randn(6, *shape))
+    assert logits.shape == (6, 7)
+    logits.square().sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in network.parameters())
+    assert {*module.ModelParams.model_fields} <= {"hidden", "channels", "units", "dropout"}
+
+
+@every
+def test_the_seed_decides_the_weights(module):
+    drawn = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        drawn.append(torch.cat([p.flatten() for p in module.build(5, (1, 28, 28)).parameters()]))
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+
+
+@every_chain
+def test_a_chain_names_its_layers_its_stem_and_its_head(module):
+    network = module.build(7, (3, 28, 28))
+    weighted = [name for name, child in network.named_children() if list(child.parameters())]
+    assert tuple(weighted) == module.LAYERS
+    assert (module.LAYERS[0], module.LAYERS[-1]) == (module.STEM, module.HEAD)
+    state = network.state_dict()
+    assert state[f"{module.STEM}.weight"].shape[1] == len(module.MEAN) == len(module.STD) == 3
+    assert len(state[f"{module.HEAD}.bias"]) == 7
+
+
+@every_chain
+def test_a_fresh_head_begins_with_small_logits(module):
+    head = getattr(module.build(372, (1, 28, 28)), module.HEAD)
+    with torch.no_grad():
+        assert head(torch.randn(200, head.in_features)).std() < 1
+
+
+def workshop_network() -> nn.Module:
+    return nn.Sequential(
+        nn.Flatten(),
+        *(nn.Linear(28 * 28, 128), nn.ReLU(), nn.Dropout(0.2)),
+        *(nn.Linear(128, 64), nn.ReLU()),
+        nn.Linear(64, 10),
+    )
+
+
+def cnn_by_hand() -> nn.Module:
+    """Of the defaults, on MNIST: 28 pixels become 14, then 7."""
+    return nn.Sequential(
+        *(nn.Conv2d(1, 16, 5, stride=2, padding=2), nn.BatchNorm2d(16), nn.ReLU()),
+        *(nn.Conv2d(16, 32, 5, stride=2, padding=2), nn.BatchNorm2d(32), nn.ReLU()),
+        nn.Flatten(),
+        *(nn.Linear(32 * 7 * 7, 64), nn.ReLU(), nn.Dropout(0.2)),
+        nn.Linear(64, 10),
+    )
+
+
+@pytest.mark.parametrize(
+    ("build", "expected", "parameters"),
+    [
+        (lambda: simple_nn.build(10, (1, 28, 28)).net, workshop_network, 109_386),
+        (lambda: cnn.build(10, (1, 28, 28)), cnn_by_hand, 114_410),
+    ],
+)
+def test_networks_from_scratch_are_what_they_say(build, expected, parameters):
+    networks = []
+    for make in (build, expected):
+        torch.manual_seed(0)
+        networks.append(make())
+    ours, theirs = networks
+    assert repr(ours) == repr(theirs)
+    assert sum(p.numel() for p in ours.parameters()) == parameters
+    images = torch.randn(4, 1, 28, 28)
+    for mode in (True, False):  # with dropout, and without
+        drawn = []
+        for network in networks:
+            torch.manual_seed(0)
+            drawn.append(network.train(mode)(images))
+        torch.testing.assert_close(*drawn)
+    for name, weights in ours.state_dict().items():
+        torch.testing.assert_close(weights, theirs.state_dict()[name])
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "left"),
+    [
+        ((3, 33, 17), [4, 6], (9, 5)),  # 33, 17, 9 and 17, 9, 5: a half is rounded up
+        ((2, 1, 6), [3, 3, 3, 3], (1, 1)),
+    ],
+)
+def test_every_convolution_of_the_cnn_halves_the_image(shape, channels, left):
+    network = cnn.build(7, shape, channels, units=11, dropout=0.0).eval()
+    images = torch.randn(2, *shape)
+    assert network[: 3 * len(channels)](images).shape == (2, channels[-1], *left)
+    assert network(images).shape == (2, 7)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_resnet18_is_torchvisions_but_for_a_stem_that_is_drawn_last(channels):
+    torch.manual_seed(5)
+    ours = resnet18.build(10, (channels, 28, 28))
+    torch.manual_seed(5)
+    theirs = torchvision_resnet18(num_classes=10)
+    state, expected = ours.state_dict(), theirs.state_dict()
+    assert [*state] == [*expected]
+    different = {name for name in state if not torch.equal(state[name], expected[name])}
+    assert different == {"conv1.weight"} and state["conv1.weight"].shape[1] == channels
+    theirs.conv1 = nn.Conv2d(channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    theirs.load_state_dict(state)
+    images = torch.randn(4, channels, 40, 28)
+    torch.testing.assert_close(ours.eval()(images), theirs.eval()(images))
+
+
+def test_efficientnet_lite0_is_timms_and_asks_no_hub(monkeypatch):
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("it connects"))
+    ours = efficientnet_lite0.build(7, (1, 28, 28)).eval()
+    theirs = tf_efficientnet_lite0(pretrained=False, num_classes=7, in_chans=1).eval()
+    names, weights = theirs.state_dict(), ours.state_dict().values()
+    theirs.load_state_dict(dict(zip(names, weights, strict=True)))
+    images = torch.randn(3, 1, 64, 48)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), theirs(images), rtol=1e-4, atol=1e-4)
+
+
+def test_torchvisions_state_dict_is_imagenets():
+    theirs = torchvision_resnet18(num_classes=1000).eval()
+    ours = resnet18.from_imagenet(theirs.state_dict()).eval()
+    images = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(ours(images), theirs(images))
+
+
+# Of ImageNet's classes: bell cote, boathouse, castle, monastery, palace; daisy.
+@pytest.mark.parametrize(
+    ("picture", "expected"), [("china.jpg", {442, 449, 483, 663, 698}), ("flower.jpg", {985})]
+)
+def test_lite0_with_imagenets_weights_knows_a_picture(lite0_weights, picture, expected):
+    module = efficientnet_lite0
+    network = module.from_imagenet(torch.load(lite0_weights, weights_only=True)).eval()
+    image = torch.from_numpy(load_sample_image(picture).copy()).permute(2, 0, 1)[None]
+    side, left = image.shape[2], (image.shape[3] - image.shape[2]) // 2
+    scaling = Scaling(module.MEAN, module.STD, (module.PIXELS, module.PIXELS))
+    with torch.no_grad():
+        assert int(network(scaling(image[..., left : left + side])).argmax()) in expected

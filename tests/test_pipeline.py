@@ -1,0 +1,134 @@
+"""What dvc.yaml, params.yaml and the layout of folders promise, without running a stage."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import modify_yaml
+
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE.items()}
+FLOORS = {
+    "stages": 6, "tools": 6, "report": 5, "statistics": 4, "evaluation": 4, "training": 3,
+    "pretraining": 3, "networks": 2, "datasets": 2, "sources": 2, "common": 1,
+}  # fmt: skip
+
+
+def imports(file: Path) -> set[Path]:
+    """The files of the project that a file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            names |= {node.module, *(f"{node.module}.{one.name}" for one in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {one.name for one in node.names}
+    files = (ROOT / f"{name.replace('.', '/')}.py" for name in names if name)
+    return {file for file in files if file.is_file()}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_all_code_that_a_stage_reaches_lies_in_its_deps(stage):
+    reached, new = set(), {ROOT / f"stages/{stage}.py"}
+    while new:
+        reached |= new
+        new = {one for file in new for one in imports(file)} - reached
+    deps = [ROOT / dep.replace("${item.network}", "cnn") for dep in STAGES[stage]["deps"]]
+    # Where stages begin pins what computes: it changes no number but through taller/common.
+    reached -= {ROOT / "stages/__init__.py"}
+    assert [file for file in reached if not {file, *file.parents} & {*deps}] == []
+
+
+@pytest.mark.parametrize(
+    "file", [*ROOT.glob("stages/*.py"), *ROOT.glob("taller/*/**/*.py")], ids=str
+)
+def test_an_import_goes_down_or_stays_in_its_folder(file):
+    def folder(path: Path) -> str:
+        first, second, *_ = path.relative_to(ROOT).parts
+        return second if first == "taller" else first
+
+    for other in imports(file):
+        down = FLOORS[folder(other)] < FLOORS[folder(file)]
+        stays = folder(other) == folder(file) != "stages"
+        assert down or stays, f"{file} imports {other}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_params_that_a_script_reads_are_those_that_it_declares(stage):
+    text = (ROOT / f"stages/{stage}.py").read_text(encoding="utf-8")
+    read = {key.removesuffix(".network") for key in re.findall(r'params\.read\(f?"([^"]+)"', text)}
+    read |= {"kfold_train", "finetune"} if "params.contestants()" in text else set()
+    declared = {*STAGES[stage].get("params", [])} - {"numerics"}  # which decides for all of them
+    assert {key.replace("{name}", "${key}") for key in read} <= declared
+    assert declared <= {key.replace("{name}", "${key}") for key in read} | {"pretrain"}
+
+
+def test_every_stage_has_a_script_of_its_name_and_the_file_is_a_page():
+    assert {file.stem for file in ROOT.glob("stages/[!_]*.py")} == set(STAGES)
+    assert len((ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()) <= 200
+
+
+@pytest.mark.parametrize("stage", [name for name in STAGES if name not in ("download", "compare")])
+def test_the_run_cache_serves_the_stage(stage):
+    assert all(isinstance(out, str) for out in STAGES[stage]["outs"]), "an out that is not cached"
+
+
+@pytest.fixture
+def params(tmp_path) -> Path:
+    return Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+
+
+def test_dvc_writes_back_the_same_bytes(params, tmp_path):
+    for file in (params, Path(shutil.copy(ROOT / "dvc.yaml", tmp_path))):
+        with modify_yaml(file):
+            pass
+        assert file.read_bytes() == (ROOT / file.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["seed=43", "preprocess.subset=5000", "kfold_train.cnn.epochs=3", "compare.rope=0.01"],
+)
+def test_setting_a_param_changes_its_line_alone(params, override):
+    before = params.read_text(encoding="utf-8").splitlines()
+    apply_overrides(params, [override])
+    after = params.read_text(encoding="utf-8").splitlines()
+    changed = [new for old, new in zip(before, after, strict=True) if old != new]
+    key, _, value = override.partition("=")
+    assert [line.split("#")[0].strip() for line in changed] == [f"{key.split('.')[-1]}: {value}"]
+
+
+@pytest.mark.parametrize("group", ["kfold_train", "pretrain", "finetune"])
+def test_all_sections_of_a_group_may_go_and_one_may_come(params, group):
+    sections = yaml.safe_load(params.read_text(encoding="utf-8"))
+    for name in sections[group]:
+        apply_overrides(params, [f"~{group}.{name}"])
+    apply_overrides(params, [f"+{group}.other={{network: cnn}}"])
+    expected = {**sections, group: {"other": {"network": "cnn"}}}
+    assert yaml.safe_load(params.read_text(encoding="utf-8")) == expected
+
+
+def test_git_keeps_files_that_are_made_without_markers():
+    names = ["dvc.lock", "resultados/metrics.json", "resultados/plots/folds.json"]
+    text = subprocess.check_output(
+        ["git", "check-attr", "merge", *names], cwd=ROOT, encoding="utf-8"
+    )
+    assert text.splitlines() == [f"{name}: merge: unset" for name in names]
+
+
+def test_the_readmes_diagram_is_what_dvc_says():
+    command = [sys.executable, "-m", "dvc", "dag", "--mermaid"]
+    text = subprocess.check_output(command, cwd=ROOT, encoding="utf-8")
+    # The sections of a group are one box.
+    names = dict(re.findall(r'(node\d+)\["(\w+)(?:@\w+)?"\]', text))
+    edges = {(names[a], names[b]) for a, b in re.findall(r"(node\d+)-->(node\d+)", text)}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    drawn = readme.partition("```mermaid")[2].partition("```")[0]
+    assert sorted(re.findall(r"^ +(\w+) --> (\w+)$", drawn, re.MULTILINE)) == sorted(edges)
+    assert {name for edge in edges for name in edge} == set(names.values())

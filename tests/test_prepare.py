@@ -1,0 +1,71 @@
+"""What is said before the first stage: one line for the first param that cannot be meant."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+from dvc.utils.hydra import apply_overrides
+
+from taller.common.errors import UserError
+from tools import prepare
+
+BAD = {
+    "+sed=1": "sed: expected one of dataset, seed,",
+    "compare.rope=2": "compare.rope: expected less than 1, found 2",
+    "preprocess.folds=1": "preprocess.folds: ",
+    "seed=null": "seed: ",
+    "numerics=exact": "numerics: ",
+    "kfold_train.cnn.channels=[0]": "kfold_train.cnn.channels",
+    "kfold_train.cnn.network=vgg": "kfold_train.cnn.network: expected a file of taller/networks",
+    "+kfold_train.cnn.extra=1": "kfold_train.cnn.extra: unknown key",
+    "+kfold_train.resnet18={network: cnn}": "finetune.resnet18: expected a name that kfold_train",
+    "+kfold_train.A={network: cnn}": "kfold_train.A",
+    "pretrain.resnet18.images=10": "pretrain.resnet18.images",
+    "finetune.resnet18.trainable=[layer9]": "finetune.resnet18.trainable",
+    "finetune.resnet18.network=cnn": "finetune.resnet18.network",
+    "finetune.resnet18.start=modelos/base/cnn": "finetune.resnet18.start: expected .*, found modelos",
+    "finetune.resnet18.start=data/resnet18/raw": "finetune.resnet18.start: expected .* download gets",
+    "~pretrain.resnet18": "finetune.resnet18.start: expected what pretrain makes",
+    "download=[]": "download: expected MNIST in it",
+    "dataset=KMNIST": "download: expected KMNIST in it",
+    "download=[MNIST,CIFAR]": "CIFAR.*: expected one of MNIST, FashionMNIST",
+    "dataset=cosas": "dataset: expected .* under `dvc add data/cosas/raw`; found no such folder",
+}
+
+
+def test_the_committed_params_are_good(workdir):
+    prepare.check_params()
+
+
+@pytest.mark.parametrize("override", BAD)
+def test_a_param_that_cannot_be_meant_is_named(workdir, override):
+    apply_overrides(Path("params.yaml"), [override])
+    with pytest.raises(UserError, match=BAD[override]):
+        prepare.check_params()
+
+
+def test_a_folder_of_pictures_is_under_dvc(workdir):
+    apply_overrides(Path("params.yaml"), ["dataset=cosas", "download=[]"])
+    raw = Path("data/cosas/raw")
+    raw.mkdir(parents=True)
+    with pytest.raises(UserError, match="under `dvc add data/cosas/raw`; found the folder alone"):
+        prepare.check_params()
+    raw.with_suffix(".dvc").touch()
+    prepare.check_params()
+    raw.rmdir()
+    with pytest.raises(UserError, match=r"expected the pictures of .*raw\.dvc; run dvc pull"):
+        prepare.check_params()
+
+
+def test_dvc_lock_forgets_the_stages_of_removed_sections(workdir):
+    lock = Path("dvc.lock")
+    text = (ROOT / "dvc.lock").read_text(encoding="utf-8")
+    lock.write_text(text, encoding="utf-8")
+    prepare.forget_removed_stages()
+    assert lock.read_text(encoding="utf-8") == text
+    apply_overrides(Path("params.yaml"), ["~kfold_train.cnn"])
+    prepare.forget_removed_stages()
+    stages = yaml.safe_load(text)["stages"]
+    del stages["kfold_train@cnn"]
+    assert yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] == stages
