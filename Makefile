@@ -71,9 +71,14 @@ bench: .venv/.ready-bench
 	.venv/bin/dvc --wait-for-lock repro
 	@.venv/bin/python -m benchmarks $(PARTS)
 
+# A pipeline of its own, on the data and the pretrained networks that params.yaml asks for.
 ajuste estudio: setup
-	@echo TODO
+	.venv/bin/dvc --wait-for-lock repro preprocess pretrain
+	cd estudio && dvc --wait-for-lock repro $@
 
+# A process for each core, pinned as stages are (stages/__init__.py) before NumPy is imported.
 worker: $(if $(SCHEDULER),.venv/.ready-cluster)
 	@[ -n "$$TALLER_SCHEDULER" ] || { echo 'usage: make worker SCHEDULER=tcp://HOST:8786' >&2; exit 2; }
-	@echo TODO
+	.venv/bin/python -c 'import os, sys, stages; os.execv(sys.executable, [sys.executable, *sys.argv[1:]])' \
+	  -m distributed.cli.dask_worker "$$TALLER_SCHEDULER" --nworkers=-1 --nthreads 1 \
+	  --memory-limit 0 --no-dashboard

@@ -21,7 +21,6 @@ import psutil
 from benchmarks import table
 from benchmarks.project import peak_memory
 from benchmarks.table import OURS, SAME
-from benchmarks.work import RAW
 from taller.common import portable, stage
 from taller.common.errors import UserError
 
@@ -30,26 +29,20 @@ ONE_FOLD = "1 of 5 folds"
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured in one process: `function`, ``module:name``, yields records.
-
-    Native numerics are what others compute with; portable ones are pinned before the process
-    starts.
-    """
+    """What is measured in one process: `function`, ``module:name``, yields records."""
 
     row: str
     function: str
     options: dict = field(default_factory=dict)
-    portable: bool = False
+    portable: bool = False  # numerics are pinned before it starts, or native, as others'
     note: str = ""
 
 
-def trained(row: str, prepare: str, images: int, epochs: int, note: str = "", **options) -> Case:
-    arguments = {"prepare": prepare, "images": images, "epochs": epochs} | options
-    return Case(row, "case:timed", arguments, row.startswith("ours, portable"), note)
+def trained(row: str, prepare: str, note: str = "", **options) -> Case:
+    return Case(row, "case:timed", {"prepare": prepare} | options, "portable" in row, note)
 
 
-SIMPLE = {"images": 20_000, "epochs": 2}
-LAST = {"images": 1000, "epochs": 10}
+SIMPLE, LAST = {"images": 20_000, "epochs": 2}, {"images": 1000, "epochs": 10}
 AXES = {
     "images": [6000, 12_000, 24_000, 60_000],
     "cores": [1, 2, 4, 8, 16],
@@ -60,20 +53,20 @@ PARTS = {
     "simple_nn": [
         trained(OURS, "ours:simple_nn", **SIMPLE),
         trained("ours, native", "ours:simple_nn", **SIMPLE),
-        trained("workshop's loop", "workshop:simple_nn", **SIMPLE, note=ONE_FOLD),
-        trained("workshop's, 2 workers", "workshop:simple_nn", **SIMPLE, note=ONE_FOLD, workers=2),
-        trained("scikit-learn", "sklearn_peers:mlp", **SIMPLE, note="no dropout"),
+        trained("workshop's loop", "workshop:simple_nn", ONE_FOLD, **SIMPLE),
+        trained("workshop's, 2 workers", "workshop:simple_nn", ONE_FOLD, workers=2, **SIMPLE),
+        trained("scikit-learn", "sklearn_peers:mlp", "no dropout", **SIMPLE),
         trained("skorch", "torch_peers:skorch", **SIMPLE),
-        trained("Lightning", "torch_peers:lightning", **SIMPLE, note=ONE_FOLD),
-        trained("Keras on JAX", "jax_peers:keras_fit", **SIMPLE, note=ONE_FOLD),
+        trained("Lightning", "torch_peers:lightning", ONE_FOLD, **SIMPLE),
+        trained("Keras on JAX", "jax_peers:keras_fit", ONE_FOLD, **SIMPLE),
         trained("JAX, vmap over folds", "jax_peers:vmap", **SIMPLE),
     ],
     "last_layer": [
         trained(SAME, "ours:last_layer", **LAST),
-        trained(OURS, "ours:last_layer", **LAST | {"images": 10_000}, note="of 10,000 images"),
-        trained("workshop's loop", "workshop:last_layer", **LAST, note=ONE_FOLD),
-        trained("fastai", "torch_peers:fastai", **LAST, note=ONE_FOLD),
-        trained("timm, scikit-learn", "sklearn_peers:timm_features", **LAST, note="L-BFGS"),
+        trained(OURS, "ours:last_layer", "of 10,000 images", **LAST | {"images": 10_000}),
+        trained("workshop's loop", "workshop:last_layer", ONE_FOLD, **LAST),
+        trained("fastai", "torch_peers:fastai", ONE_FOLD, **LAST),
+        trained("timm, scikit-learn", "sklearn_peers:timm_features", "L-BFGS", **LAST),
     ],
     "growth": [
         Case("by", "ours:grown", {"axis": axis, "values": values}, portable=True)
@@ -85,9 +78,7 @@ PARTS = {
         for numerics in ("portable", "native")
     ],
     "repro": [Case("dvc repro", "project:nothing_to_do")],
-    "pictures": [
-        Case("own pictures", "project:pictures", {"counts": [1000, 5000, 20_000]}, portable=True)
-    ],
+    "pictures": [Case("pictures,", "project:pictures", {"counts": [1000, 5000, 20_000]})],
 }
 
 
@@ -99,8 +90,6 @@ def main() -> None:
     with stage.one_line("benchmarks"):
         if unknown := {*chosen.parts} - {*PARTS}:
             raise UserError(f"expected parts of {', '.join(PARTS)}, found {min(unknown)}")
-        if not RAW.is_dir():
-            raise UserError(f"{RAW}: expected MNIST, found nothing; run dvc repro")
         failed = []
         for part in chosen.parts or PARTS:
             table.forget(part)
@@ -148,7 +137,7 @@ def measured(case: Case) -> Iterator[dict]:
             process.wait()
         if process.returncode:
             log.seek(0)
-            raise UserError([*log.read().decode(errors="replace").split("\n"), ""][-2])
+            raise UserError(log.read().decode(errors="replace").strip().rpartition("\n")[2])
         for line in file.read_text(encoding="utf-8").splitlines():
             yield {"memory_mb": peak} | json.loads(line)
 

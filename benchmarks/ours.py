@@ -7,86 +7,79 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from statistics import median
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.benchmark import Timer
 
 from benchmarks.work import DROPOUT, HIDDEN, RATE, SEED, Work, pretrained
 from taller.networks import resnet18 as module
 from taller.networks import simple_nn as simple
 from taller.training import engine, freezing
 from taller.training.batches import Scaling
-from taller.training.cross_validation import CrossValidation, cross_validate
+from taller.training.cross_validation import Training, cross_validate
 
 CPU, THREADS = torch.device("cpu"), 2  # as in params.yaml
 Product = Callable[[], object]
 
 
 def config(work: Work) -> engine.TrainingConfig:
-    return engine.TrainingConfig(
-        learning_rate=RATE, weight_decay=0.0, schedule="constant", batch_size=work.batch,
-        epochs=work.epochs, min_steps=0,
-    )  # fmt: skip
+    constant = {"learning_rate": RATE, "weight_decay": 0.0, "schedule": "constant"}
+    return engine.TrainingConfig(**constant, batch_size=work.batch, epochs=work.epochs, min_steps=0)
 
 
-def validated(work: Work, repeat: int = 1) -> CrossValidation:
-    """SimpleNN's cross-validation, with the functions of `stages.kfold_train`."""
+def validated(work: Work) -> Sequence[float]:
+    """Each fold's accuracy by SimpleNN, with the functions of `stages.kfold_train`."""
     data = work.data
-    return cross_validate(
-        lambda: simple.build(data.classes, data.shape, HIDDEN, DROPOUT), config(work),
-        data.images, data.labels, work.assigned, prepare=Scaling((0.5,), (0.5,), data.shape[1:]),
-        seed=SEED, repeat=repeat, device=CPU,
-    )  # fmt: skip
+    build = partial(simple.build, data.classes, data.shape, HIDDEN, DROPOUT)
+    scaling = Scaling((0.5,), (0.5,), data.shape[1:])
+    return accuracies(Training(config(work), build, SEED, CPU, prepare=scaling), work, data.images)
 
 
 def simple_nn(work: Work) -> Callable[[], Sequence[float]]:
-    return lambda: accuracies(validated(work))
+    return lambda: validated(work)
 
 
 def last_layer(work: Work) -> Callable[[], Sequence[float]]:
     """As `stages.finetune`: the frozen layers run once per image, features get one scale."""
     base, _, scaling = pretrained()
-    layers = (module.HEAD,)
 
     def train() -> Sequence[float]:
-        data = work.data
+        data, layers = work.data, [module.HEAD]
         frozen, head = freezing.cut(base.network, layers)
         build = partial(module.build, data.classes, data.shape)
+        fresh = partial(freezing.rebuild, build, layers, head.state_dict(), layers)
         with engine.threads(THREADS):
             inputs = freezing.activations(frozen, data.images, scaling, CPU)
-        outcome = cross_validate(
-            lambda: freezing.rebuild(build, layers, head.state_dict(), new=layers), config(work),
-            inputs, data.labels, work.assigned, standardize=True, seed=SEED, repeat=1, device=CPU,
-        )  # fmt: skip
-        return accuracies(outcome)
+        training = Training(config(work), fresh, SEED, CPU, standardize=module.HEAD)
+        return accuracies(training, work, inputs)
 
     return train
 
 
-def accuracies(outcome: CrossValidation) -> Sequence[float]:
-    return outcome.scores.query("metric == 'accuracy'")["value"].tolist()
+def accuracies(training: Training, work: Work, inputs: np.ndarray) -> Sequence[float]:
+    outcome = cross_validate(training, inputs, work.data.labels, work.assigned, repeat=1)
+    return [row["value"] for row in outcome.scores if row["metric"] == "accuracy"]
 
 
 def grown(axis: str, values: list[int]) -> Iterator[dict]:
-    """Cross-validate SimpleNN, with the fit on all images, at each value of one axis.
-
-    Cores are those that this process may use; there are no more than the machine has.
-    """
+    """Cross-validate SimpleNN at each value of one axis; of cores, as many as there are."""
     cores = sorted(os.sched_getaffinity(0))
     validated(Work(1000, 1))  # what is done once flattens no slope
     for value in values:
-        if axis == "cores" and value > len(cores):
-            break
-        if axis == "cores":
+        options = {"images": 12_000, "epochs": 1}
+        if axis != "cores":
+            options[axis] = value
+        elif value <= len(cores):
             os.sched_setaffinity(0, cores[:value])
-        work = Work(**{"images": 12_000, "epochs": 1} | ({} if axis == "cores" else {axis: value}))
+        else:
+            break
+        work = Work(**options)
         work.data, work.assigned  # noqa: B018 (read and cut outside of what is timed)
         start = time.perf_counter()
-        validated(work, repeat=0)
-        seconds = time.perf_counter() - start
-        yield {"row": axis, "x": value, "images": work.images * work.folds, "seconds": seconds}
+        validated(work)
+        yield {"row": axis, "x": value, "seconds": time.perf_counter() - start}
 
 
 def simple_share() -> Iterator[dict]:
@@ -129,19 +122,21 @@ def products(
 
     Of convolutions PyTorch's own, forward alone, on channels that lie together.
     """
-    found: list[list[Product]] = []
+    operations: list[list[Product]] = []
 
     def hook(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
         given, weight, gradient = inputs[0].clone(), layer.weight.detach(), torch.rand_like(output)
         if isinstance(layer, nn.Conv2d):
-            found.append([partial(torch.conv2d, given, weight, None, layer.stride, layer.padding)])
+            operations.append(
+                [partial(torch.conv2d, given, weight, None, layer.stride, layer.padding)]
+            )
             return
         pairs = [(given, weight.t())]
         if train:  # the first layer's inputs need no gradient
-            pairs += [(gradient.t(), given), *([(gradient, weight)] if found else [])]
+            pairs += [(gradient.t(), given), *([(gradient, weight)] if operations else [])]
         for left, right in pairs:
             left, right = left.contiguous(), right.contiguous()
-            found.append(
+            operations.append(
                 [partial(torch.mm, left, right), partial(np.matmul, left.numpy(), right.numpy())]
             )
 
@@ -153,20 +148,12 @@ def products(
         network(torch.rand(batch, *shape).to(memory_format=torch.channels_last))
     for layer in network.modules():
         layer._forward_hooks.clear()
-    return found
+    return operations
 
 
-@torch.inference_mode()
 def seconds(operations: Sequence[Sequence[Product]]) -> float:
-    """All of them, one after another, each by its fastest way."""
-    return sum(min(map(_median, ways)) for ways in operations)
-
-
-def _median(product: Product, repeats: int = 10) -> float:
-    product()  # the first call chooses a kernel
-    taken = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        product()
-        taken.append(time.perf_counter() - start)
-    return median(taken)
+    """All of them, one after another, each by its fastest way: medians, in one thread."""
+    return sum(
+        min(Timer("way()", globals={"way": way}).blocked_autorange().median for way in ways)
+        for ways in operations
+    )

@@ -21,7 +21,6 @@ from taller.common.errors import UserError
 ROOT = Path(__file__).parents[1]
 PIXELS, CLASSES = 224, 4
 STAGES = ("preprocess", "kfold_train cnn")
-SHORT = {"epochs": 1, "min_steps": 0}  # one epoch reads all images, in random order
 
 
 def nothing_to_do() -> Iterator[dict]:
@@ -57,7 +56,7 @@ def pictures(counts: list[int]) -> Iterator[dict]:
         params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
         params["dataset"] = "pictures"
         params["preprocess"] |= {"image_size": PIXELS, "folds": 2}
-        params["kfold_train"]["cnn"] |= SHORT
+        params["kfold_train"]["cnn"] |= {"epochs": 1, "min_steps": 0}  # reads all, at random
         (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
         for count in counts:
             add_pictures(folder / "data/pictures/raw", made, count)

@@ -8,11 +8,11 @@ import warnings
 from collections.abc import Callable, Sequence
 
 import torch
-from sklearn.model_selection import PredefinedSplit, cross_validate
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks.sklearn_peers import validated
 from benchmarks.work import RATE, SEED, VALIDATION_BATCH, Work, pretrained
 from benchmarks.workshop import LastLayer, SimpleNN
 
@@ -28,14 +28,7 @@ def skorch(work: Work) -> Callable[[], Sequence[float]]:
         callbacks="disable", verbose=0,
     )  # fmt: skip
 
-    def train() -> Sequence[float]:
-        folds = PredefinedSplit(work.assigned)
-        images, labels = work.scaled(), work.data.labels
-        return cross_validate(model, images, labels, cv=folds, scoring="accuracy", n_jobs=2)[
-            "test_score"
-        ].tolist()
-
-    return train
+    return lambda: validated(model, work.scaled(), work)
 
 
 def lightning(work: Work) -> Callable[[], Sequence[float]]:
@@ -77,8 +70,8 @@ def lightning(work: Work) -> Callable[[], Sequence[float]]:
 
 
 def fastai(work: Work) -> Callable[[], Sequence[float]]:
-    """Its `Learner`, frozen, without bars: the last layer of ResNet-18."""
-    from fastai.callback.training import BnFreeze
+    """Its `Learner` without bars: the last layer of ResNet-18."""
+    import fastai.callback.progress  # noqa: F401 (gives learners no_bar)
     from fastai.data.core import DataLoader, DataLoaders
     from fastai.learner import Learner
     from fastai.metrics import accuracy
@@ -88,14 +81,10 @@ def fastai(work: Work) -> Callable[[], Sequence[float]]:
 
     def train() -> Sequence[float]:
         torch.manual_seed(SEED)
-        images = scaling(torch.from_numpy(work.data.images))
+        data = DataLoaders(*loaders(work, scaling(torch.from_numpy(work.data.images)), DataLoader))
         learner = Learner(
-            DataLoaders(*loaders(work, images, DataLoader)), LastLayer(body),
-            nn.CrossEntropyLoss(), Adam, RATE, metrics=accuracy, wd=0,
-            splitter=lambda model: [[*model.body.parameters()], [*model.head.parameters()]],
-            train_bn=False, cbs=BnFreeze,
-        )  # fmt: skip
-        learner.freeze()
+            data, LastLayer(body), nn.CrossEntropyLoss(), Adam, RATE, metrics=accuracy, wd=0
+        )
         with learner.no_bar(), learner.no_logging():
             learner.fit(work.epochs, RATE)
         return [float(learner.recorder.values[-1][-1])]

@@ -24,17 +24,9 @@ VALIDATION_BATCH = 1000
 
 @dataclass(frozen=True)
 class Work:
-    """How much is trained.
+    """How much is trained: of MNIST's training images so many, stratified, on K folds.
 
-    Attributes
-    ----------
-    images : int
-        Of MNIST's training images, stratified; trained on and validated.
-    epochs : int
-    folds : int
-        K, with every writer's images in one fold.
-    batch : int
-        Images of a step.
+    Every writer's images are in one fold; `batch` is the images of a step.
     """
 
     images: int

@@ -4,6 +4,7 @@ Of the folds they train without the first alone: each takes as long.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from torchvision.models import resnet18
 
-from benchmarks.work import DROPOUT, RATE, VALIDATION_BATCH, Work, pretrained
+from benchmarks.work import DROPOUT, RATE, SEED, VALIDATION_BATCH, Work, pretrained
 
 
 class SimpleNN(nn.Module):
@@ -30,23 +31,18 @@ class SimpleNN(nn.Module):
 
 
 class LastLayer(nn.Module):
-    """torchvision's ResNet-18, always in evaluation mode, and a fresh last layer."""
+    """torchvision's ResNet-18 without its last layer, always frozen, and a fresh last layer."""
 
-    def __init__(self, body: dict[str, torch.Tensor]) -> None:
+    def __init__(self, weights: dict[str, torch.Tensor]) -> None:
         super().__init__()
-        network = resnet18()
-        network.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
-        self.head, network.fc = nn.Linear(network.fc.in_features, 10), nn.Identity()
-        network.load_state_dict(body)
-        self.body = network.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> "LastLayer":
-        super().train(mode)
-        self.body.eval()
-        return self
+        body = resnet18()
+        body.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        self.head, body.fc = nn.Linear(body.fc.in_features, 10), nn.Identity()
+        body.load_state_dict(weights)
+        self.body = [body.requires_grad_(False).eval()]  # no child: `train` leaves it as it is
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(self.body(images))
+        return self.head(self.body[0](images))
 
 
 class Images(Dataset):
@@ -65,23 +61,24 @@ class Images(Dataset):
 
 
 def simple_nn(work: Work, workers: int = 0) -> Callable[[], Sequence[float]]:
-    return lambda: [fold(work, SimpleNN(), (0.5,), (0.5,), workers)]
+    return lambda: [fold(work, SimpleNN, (0.5,), (0.5,), workers)]
 
 
 def last_layer(work: Work) -> Callable[[], Sequence[float]]:
     _, body, scaling = pretrained()
-    return lambda: [fold(work, LastLayer(body), scaling.mean, scaling.std)]
+    return lambda: [fold(work, partial(LastLayer, body), scaling.mean, scaling.std)]
 
 
 def fold(
-    work: Work, model: nn.Module, mean: Sequence[float], std: Sequence[float], workers: int = 0
+    work: Work, build: Callable, mean: Sequence[float], std: Sequence[float], workers: int = 0
 ) -> float:
     """Train and validate as in the workshop; the last epoch's accuracy."""
+    torch.manual_seed(SEED)
     training, validation = (Images(work, rows, mean, std) for rows in work.splits[0])
     train_loader = DataLoader(training, work.batch, shuffle=True, num_workers=workers)
     val_loader = DataLoader(validation, VALIDATION_BATCH, num_workers=workers)
-    criterion = nn.CrossEntropyLoss()
-    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=RATE)
+    model, criterion = build(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
     for _ in range(work.epochs):
         model.train()
         train_loss = 0.0

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partialmethod
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,13 @@ from taller.datasets import idx
 
 ROOT = Path(__file__).parents[1]
 # The smallest that trains everything.
-SMALL = {
-    "dataset": "digits", "threads": 1, "preprocess.folds": 2, "preprocess.image_size": 28,
-    "kfold_train.simple_nn.epochs": 1, "kfold_train.simple_nn.min_steps": 0,
-    "kfold_train.cnn.epochs": 1, "kfold_train.cnn.min_steps": 0,
+SMALL = [
+    "dataset=digits", "threads=1", "preprocess.folds=2", "preprocess.image_size=28",
     # Letters are learnt from 8,000 on, which takes half a minute.
-    "pretrain.resnet18.source": "none",
-    "finetune.resnet18.epochs": 1, "finetune.resnet18.min_steps": 0,
-}  # fmt: skip
+    "pretrain.resnet18.source=none",
+]  # fmt: skip
+for section in ("kfold_train.simple_nn", "kfold_train.cnn", "finetune.resnet18"):
+    SMALL += [f"{section}.epochs=1", f"{section}.min_steps=0"]
 STAGES = [
     "download@MNIST", "preprocess", "kfold_train@simple_nn", "kfold_train@cnn",
     "pretrain@resnet18", "finetune@resnet18", "evaluate", "compare",
@@ -64,11 +64,8 @@ class Project:
         assert process.returncode == code, f"{' '.join(command)}\n{text}"
         return text
 
-    def dvc(self, *arguments: str, code: int = 0) -> str:
-        return self.run("dvc", *arguments, code=code)
-
-    def git(self, *arguments: str, code: int = 0) -> str:
-        return self.run("git", *arguments, code=code)
+    dvc = partialmethod(run, "dvc")
+    git = partialmethod(run, "git")
 
     def repro(self, *arguments: str) -> dict[str, str]:
         """Run `dvc repro`: the stages that it did not skip, and whether each ran or was cached."""
@@ -76,15 +73,11 @@ class Project:
 
     def edited(self) -> set[str]:
         """The stages that DVC calls changed themselves, before what follows from them."""
-        status = json.loads(self.dvc("status", "--json"))
-        return {
-            stage
-            for stage, changes in status.items()
-            for change in changes
-            if isinstance(change, dict)
-            # A dep that the stage before will write again is a consequence.
-            if any(name.startswith(EDITED) for name in change.get("changed deps", {}))
-        }
+        status = json.loads(self.dvc("status", "--json")).items()
+        changes = ((stage, one) for stage, all_of_it in status for one in all_of_it)
+        files = ((stage, one["changed deps"]) for stage, one in changes if "changed deps" in one)
+        # A dep that the stage before will write again is a consequence.
+        return {stage for stage, names in files if any(name.startswith(EDITED) for name in names)}
 
     def set(self, *overrides: str) -> None:
         """Change params as `dvc exp run -S` does."""
@@ -95,7 +88,8 @@ class Project:
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
 
     def lock(self) -> dict[str, dict]:
-        return yaml.safe_load((self.folder / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+        text = (self.folder / "dvc.lock").read_text(encoding="utf-8")
+        return yaml.load(text, yaml.CSafeLoader)["stages"]
 
     def json(self, name: str) -> dict:
         return json.loads((self.folder / name).read_text(encoding="utf-8"))
@@ -127,7 +121,7 @@ def copy(folder: Path, raw: Path) -> Project:
                 Image.fromarray(data.images[row, 0]).save(pictures / f"{number}.png")
     shutil.copytree(raw, folder / "data/MNIST/raw")
     project = Project(folder)
-    project.set(*(f"{key}={value}" for key, value in SMALL.items()))
+    project.set(*SMALL)
     project.git("init", "--quiet", "--initial-branch", "main")
     project.dvc("add", "--quiet", "data/digits/raw")
     return project

@@ -19,20 +19,17 @@ from taller.evaluation import metrics
 DIGITS, FRUIT = tuple("0123456789"), ("manzana", "pera", "ciruela", "uva", "higo")
 WRITERS = {"kept_together": True, "train": 539, "test": 297, "shared": 0}
 TRAIN, TEST = 600, 200  # images
-SHORT = {
-    "simple_nn": "SimpleNN", "cnn": "CNN", "resnet18": "ResNet18",
-    "efficientnet_lite0": "EfficientNet-Lite0",
-}  # fmt: skip
+SHORT = {"simple_nn": "SimpleNN", "cnn": "CNN", "resnet18": "ResNet18"}
 MODEL_PARAMS = {"simple_nn": {"hidden": [128, 64], "dropout": 0.2}, "cnn": {"units": 64}}
 LETTERS = {
     "source": "letters", "network": "resnet18", "networks": 1, "sha256": "cd" * 32,
     "images": 60_000, "letters": 426, "shapes": 372, "alike": 0.94, "accuracy": [0.7],
     "alphabets": ["Latin", "Greek", "N'Ko"], "flops": 19 * 10**12,
     "look_alikes": [
-        {"digit": digit, "letters": letters, "correlation": correlation}
-        for digit, letters, correlation in (
-            ("0", "οOо", 0.988), ("2", "ⵒƻ", 0.951), ("3", "ЗзƷ", 0.972), ("4", "Ч", 0.9012),
-        )
+        {"digit": "0", "letters": "οOо", "correlation": 0.988},
+        {"digit": "2", "letters": "ⵒƻ", "correlation": 0.951},
+        {"digit": "3", "letters": "ЗзƷ", "correlation": 0.972},
+        {"digit": "4", "letters": "Ч", "correlation": 0.901},
     ],
 }  # fmt: skip
 
@@ -77,42 +74,35 @@ def write(
     `data` goes into ``datos.json``. Returns by contestant the test images' labels, and the log
     probabilities of every class.
     """
-    random, answers = np.random.default_rng(7), {}
+    random, answers, place = np.random.default_rng(7), {}, Path("resultados")
     labels, folds = random.integers(0, len(names), TEST), len(made[0].scores) // repeats
     images = random.integers(0, 256, (TEST, *shape)).astype(np.uint8)
-    sample, results = Dataset(images, labels, tuple(names)), Path("resultados")
+    test = Dataset(images, labels, tuple(names))
     for one in made:
         logits = random.normal(size=(TEST, len(names)))
         logits[range(TEST), labels] += one.skill * random.uniform(0.2, 1.5, TEST)
         answers[one.name] = labels, logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        evaluate.measure(one.contestant.test, sample, answers[one.name][1])
+        evaluate.measure(one.contestant.test, test, answers[one.name][1])
         _write_cv(one, folds, epochs)
+        _write_start(one)
         files.write_text(one.contestant.model, one.name)
     right = {name: log.argmax(axis=1) == labels for name, (_, log) in answers.items()}
     agreement = [
         {"first": one, "second": other, **metrics.agreement(right[one], right[other])}
         for one, other in combinations(right, 2)
     ]
-    files.write_json(results / "test/agreement.json", agreement)
-    counts = {"train_images": TRAIN, "test_images": TEST, "folds": folds, "repeats": repeats}
+    files.write_json(place / "test/agreement.json", agreement)
     facts = {
-        "dataset": "MNIST",
-        "names": names,
-        "shape": shape,
-        "groups": WRITERS,
-        "pictures": None,
-    }
-    files.write_json(results / "datos.json", facts | counts | data)
-    dataset.save(results / "muestra", sample.take(slice(0, 30)))
+        "dataset": "MNIST", "names": names, "shape": shape, "groups": WRITERS, "pictures": None,
+        "train_images": TRAIN, "test_images": TEST, "folds": folds, "repeats": repeats,
+    }  # fmt: skip
+    files.write_json(place / "datos.json", facts | data)
+    dataset.save(place / "muestra", test.take(slice(0, 30)))
     for study in ("ajuste", "estudio"):
-        files.write_text(results / f"{study}.csv", "modelo\n")
-    sections = {
-        "numerics": "portable",
-        "kfold_train": {one.name: {} for one in made if not one.source},
-        "pretrain": {one.name: {} for one in made if one.source in ("letters", "none")},
-        "finetune": {one.name: {} for one in made if one.source},
-        "compare": {"pairs": list(pairs), "rope": 0.005},
-    }
+        files.write_text(place / f"{study}.csv", "modelo\n")
+    sections = {"numerics": "portable", "compare": {"pairs": list(pairs), "rope": 0.005}}
+    sections["kfold_train"] = {one.name: {} for one in made if not one.source}
+    sections["finetune"] = sections["pretrain"] = {one.name: {} for one in made if one.source}
     Path("params.yaml").write_text(yaml.safe_dump(sections, sort_keys=False), encoding="utf-8")
     return answers
 
@@ -140,21 +130,23 @@ def _write_cv(one: Made, folds: int, epochs: int) -> None:
         "frozen": ["conv1", "layer1"] if one.source else [],
         "model_params": MODEL_PARAMS.get(one.network, {"stem": "sum_rgb", "image_size": 28}),
     }  # fmt: skip
-    letters = one.letters or LETTERS
     start = {"path": f"modelos/base/{one.name}", "source": one.source}
-    start |= {key: letters[key] for key in ("networks", "sha256")}
+    start |= {key: (one.letters or LETTERS)[key] for key in ("networks", "sha256")}
     short = SHORT[one.network] if one.name == one.network else one.name
     fit = {
-        "network": one.network, "short": short,
-        "model": short + " (fine-tuning)" * bool(one.source), "trained_parameters": trained,
-        "parameters": total, "flops": {"inference": 2 * total, "training": 10**12},
-        "training": training, "start": start if one.source else None,
+        "network": one.network, "short": short, "trained_parameters": trained, "parameters": total,
+        "model": short + " (fine-tuning)" * bool(one.source), "training": training,
+        "flops": {"inference": 2 * total, "training": 10**12},
+        "start": start if one.source else None,
     }  # fmt: skip
     files.write_json(cv / "fit.json", fit)
-    base = Path("resultados/pretrain", one.name)
+
+
+def _write_start(one: Made) -> None:
+    base, letters = Path("resultados/pretrain", one.name), one.letters or LETTERS
+    if one.source in ("letters", "none"):
+        files.write_json(base / "facts.json", letters if one.source == "letters" else {})
     if one.source == "letters":
         signs = tuple(alike["letters"][0] for alike in letters["look_alikes"])
         images = np.zeros((100, 1, 28, 28), np.uint8)
         dataset.save(base / "letters", Dataset(images, np.arange(100) % len(signs), signs))
-    if one.source in ("letters", "none"):
-        files.write_json(base / "facts.json", letters if one.source == "letters" else {})

@@ -29,8 +29,7 @@ def adamw(model: nn.Module) -> torch.optim.Optimizer:
     return CONFIG.optimizer(model.parameters())
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+@pytest.mark.parametrize(("schedule", "smoothing"), [("constant", 0.0), ("one_cycle", 0.1)])
 def test_fit_is_a_plain_loop(digits, schedule, smoothing):
     images, labels = torch.from_numpy(digits.images), torch.from_numpy(digits.labels)
     data = Batches(images, labels, torch.arange(600), 64, CPU, WORKSHOP)
@@ -66,8 +65,7 @@ def test_fit_is_a_plain_loop(digits, schedule, smoothing):
     torch.testing.assert_close(fit.logits, logits, rtol=1e-3, atol=1e-3)
     last = fit.history[-1]
     assert last["val_loss"] == pytest.approx(cross_entropy(logits, labels).item(), rel=1e-3)
-    right = (fit.logits.argmax(1) == labels).float()
-    assert last["val_accuracy"] == pytest.approx(right.mean().item())
+    assert last["val_accuracy"] == (fit.logits.argmax(1) == labels).double().mean()
 
 
 def small() -> nn.Sequential:
@@ -79,11 +77,6 @@ def small() -> nn.Sequential:
 
 def sgd(model: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, nesterov=True, fused=True)
-
-
-def grouped(model: nn.Module) -> torch.optim.Optimizer:
-    rates = enumerate(model.parameters(), start=1)
-    return CONFIG.optimizer([{"params": [one], "lr": 0.01 * rate} for rate, one in rates])
 
 
 class Interrupted(Exception):
@@ -105,9 +98,9 @@ class Memory:
             raise Interrupted
 
 
-@pytest.mark.parametrize("optimizer", [sgd, grouped])
+@pytest.mark.parametrize("optimizer", [sgd, adamw])
 @pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
-@pytest.mark.parametrize("stops", [[1], [1, 2, 3], [4]], ids=str)
+@pytest.mark.parametrize("stops", [[1, 2], [4]], ids=str)
 def test_an_interrupted_fit_ends_in_the_bits_of_an_undisturbed_one(optimizer, schedule, stops):
     pen = torch.Generator().manual_seed(0)
     inputs, labels = torch.randn(90, 2, 6, 6, generator=pen), torch.arange(90) % 3
@@ -148,10 +141,3 @@ def test_a_device_that_is_not_there_is_one_line():
     assert engine.choose_device("auto") == engine.choose_device("cpu") == CPU
     with pytest.raises(UserError, match=r"^params\.yaml: device: expected cpu or auto"):
         engine.choose_device("cuda")
-
-
-def test_threads_are_those_of_the_block():
-    before = torch.get_num_threads()
-    with engine.threads(before + 1):
-        assert torch.get_num_threads() == before + 1
-    assert torch.get_num_threads() == before

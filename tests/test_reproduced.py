@@ -1,6 +1,7 @@
 """What is said of a run from nothing: the same lock, or where it begins to differ."""
 
 import hashlib
+import re
 
 import pytest
 import yaml
@@ -18,11 +19,9 @@ LOCK = yaml.safe_dump({"schema": "2.0", "stages": STAGES})
 
 def test_the_first_stage_and_output_that_differ_are_named():
     other = LOCK.replace("md5: '2'", "md5: '9'").replace("md5: '3'", "md5: '8'")
-    with pytest.raises(UserError, match=r"begins to differ at one \(y\)"):
+    where = rf"on {re.escape(portable.processor())}: it begins to differ at one \(y\)"
+    with pytest.raises(UserError, match=where):
         reproduced.compare_locks(other, LOCK, "")
-    assert portable.processor() in str(
-        pytest.raises(UserError, reproduced.compare_locks, other, LOCK, "").value
-    )
     assert reproduced.first_difference(LOCK.replace("cmd: b", "cmd: c"), LOCK) == (
         "two (what it depends on)"
     )
@@ -47,5 +46,5 @@ def test_accuracies_may_differ_a_little():
     assert reproduced.compare_metrics(near, expected).endswith("at most 0.0015 away")
     for value in (0.9925, float("nan")):
         near["cnn"]["cv"] = value
-        with pytest.raises(UserError, match=r"cnn\.cv: expected 0\.99"):
+        with pytest.raises(UserError, match=r"cnn\.cv on .*: expected 0\.99 ± 0\.002"):
             reproduced.compare_metrics(near, expected)

@@ -96,7 +96,8 @@ def describe(path: Path, probabilities: np.ndarray, names: Sequence[str]) -> str
     order = np.argsort(-probabilities, kind="stable")[:SHOWN]
     first, second = names[order[0]], names[order[1]]
     unsure = "" if probabilities[order[0]] >= SURE else f"  (inseguro; quizá {second})"
-    chances = (f"{names[one]}: {percent(probabilities[one], 1)}" for one in order)
+    likely = [one for one in order if probabilities[one] >= 0.0005]
+    chances = (f"{names[one]}: {percent(probabilities[one], 1)}" for one in likely)
     return f"{path}: {first}{unsure}\n  {'   '.join(chances)}"
 
 

@@ -4,6 +4,7 @@ A stage checks its own params when it starts, which may be minutes after the fir
 section that no stage reads, a misspelt one, would never be seen.
 """
 
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -13,7 +14,6 @@ import stages  # noqa: F401 (pins the numerics, before anything else imports Num
 
 # isort: split
 import vl_convert
-import yaml
 from dvc.utils.serialize import modify_yaml
 
 from stages import compare, preprocess
@@ -37,13 +37,7 @@ NETWORKS = ("kfold_train", "pretrain", "finetune")  # a section each, of any nam
 
 
 def check_params() -> None:
-    """Hold params.yaml against the schemas of all stages, and the files that it names.
-
-    Raises
-    ------
-    UserError
-        At the first key that is unknown, missing or out of range, or names what is not there.
-    """
+    """Hold params.yaml against the schemas of all stages; a `UserError` names the first key."""
     for key in params.load():
         if key not in (known := (*SCHEMAS, *NETWORKS)):
             raise UserError(f"params.yaml: {shown(key)}: expected one of {', '.join(known)}")
@@ -89,11 +83,10 @@ def check_start(key: str, start: str, downloaded: list[str]) -> None:
 
 def forget_removed_stages(lock: Path = Path("dvc.lock")) -> None:
     """Take stages of removed sections out of dvc.lock, where DVC leaves them for ever."""
-    if not lock.exists():
-        return
-    sections, listed = params.load(), yaml.safe_load(lock.read_text("utf-8"))["stages"]
-    names = (name.partition("@") for name in listed)
-    if removed := ["".join(name) for name in names if name[1] and name[2] not in sections[name[0]]]:
+    sections = params.load()
+    known = {f"{group}@{name}" for group in ("download", *NETWORKS) for name in sections[group]}
+    text = lock.read_text("utf-8") if lock.exists() else ""
+    if removed := {*re.findall(r"^  (\w+@[^:]+):$", text, re.MULTILINE)} - known:
         with modify_yaml(lock) as content:
             for name in removed:
                 del content["stages"][name]

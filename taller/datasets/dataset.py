@@ -80,7 +80,8 @@ def empty(shape: Sequence[int]) -> np.ndarray:
     SCRATCH.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=SCRATCH) as file:
         # Where a map meets a full disk, the system kills the process: this is an error instead.
-        os.posix_fallocate(file.fileno(), 0, size)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
         return np.memmap(file, np.uint8, "r+", shape=tuple(shape))
 
 

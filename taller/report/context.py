@@ -20,21 +20,15 @@ SCRIPTS = (
 
 
 def context(comparison: Comparison, tuning: pd.DataFrame, study: pd.DataFrame) -> dict[str, Any]:
-    """Compute what the template can put in.
+    """Compute what the template can put in, beside what a `Comparison` has.
 
-    Parameters
-    ----------
-    tuning, study : DataFrame
-        ``ajuste.csv`` and ``estudio.csv``, perhaps without rows.
+    `tuning` and `study` are ``ajuste.csv`` and ``estudio.csv``, perhaps without rows.
 
-    Returns
-    -------
-    dict
-        Who is who, None where nobody is: by cross-validation ``winner`` and ``second``; ``tuned``,
-        the best of the fine-tuned, a control only if all are, and ``control``, one of its network;
-        of those from scratch ``best``, the first (``base``), the best of the others (``between``)
-        and the first SimpleNN (``workshop``). ``lead`` is what the first sentence says,
-        ``against`` the pairs of the summary, ``steps`` which part of a difference a pair is.
+    Who is who (None: nobody): by cross-validation ``winner`` and ``second``; ``tuned``, the best of
+    the fine-tuned, a control only if all are, and ``control``, one of its network; of those from
+    scratch ``best``, the first (``base``), the best of the others (``between``) and the first
+    SimpleNN (``workshop``). ``lead`` is what the first sentence says, ``against`` are the pairs of
+    the summary, ``networks`` is how many pretrained ones there are; the rest says what it is of.
     """
     models, scratch, ranking = comparison.models, comparison.scratch, comparison.ranking
     winner, second, *_ = *ranking, None
@@ -42,19 +36,15 @@ def context(comparison: Comparison, tuning: pd.DataFrame, study: pd.DataFrame) -
     controls = [one for one in ranking if one.source == "none"]
     tuned = next(iter(pretrained or controls), None)
     networks = {one: one.fit["network"] for one in models}
-    best, base = next((one for one in ranking if not one.source), None), next(iter(scratch), None)
-    between = next((one for one in ranking if one in scratch[1:]), None)
     control = None
     if pretrained:
         control = next((one for one in controls if networks[one] == networks[tuned]), None)
+    best = next((one for one in ranking if not one.source), None)
     against = [comparison.pair(winner, second)] if second else []
     decisive = against[0] if second else None
     if tuned and best:
         against = [comparison.pair(tuned, one) for one in scratch]
         decisive = comparison.pair(tuned, best)
-    steps = {"control": {tuned, control}}
-    if tuned and between:
-        steps |= {"architecture": {between, base}, "both": {tuned, base}, "rest": {tuned, between}}
     names = [literal(name) for name in comparison.data["names"]]
     return {
         "comparison": comparison,
@@ -63,28 +53,19 @@ def context(comparison: Comparison, tuning: pd.DataFrame, study: pd.DataFrame) -
         "tuned": tuned,
         "control": control,
         "best": best,
-        "base": base,
-        "between": between,
+        "base": next(iter(scratch), None),
+        "between": next((one for one in ranking if one in scratch[1:]), None),
         "workshop": next((one for one in scratch if networks[one] == "simple_nn"), None),
         "lead": decisive and _lead(decisive),
         "against": against,
-        "steps": {
-            pair: next((name for name in steps if steps[name] == {pair.first, pair.second}), "")
-            for pair in comparison.pairs
-        },
         "networks": max((one.fit["start"]["networks"] for one in pretrained), default=0),
-        "classes": names if len(names) <= 12 else [*names[:12], f"otras {len(names) - 12}"],
+        "classes": names,
         "letters": _letters(comparison.finetuned),
         "losses": _losses(comparison),
         "hardest": [_hardest(one) for one in models],
         "confused": [_confused(one, names) for one in models],
-        "miscalibrated": [
-            (one.short, one.calibration.eval("images * confidence - hits").sum())
-            for one in models
-            if one.test["ece"] > one.test["ece_calibrated"]["high"]
-        ],
         "on_test": [_on_test(pair, comparison) for pair in comparison.pairs],
-        "tuning": _tuning(tuning, models) if len(tuning) else None,
+        "tuning": tuning.to_dict("records"),
         "study": study.to_dict("records"),
     }
 
@@ -179,18 +160,3 @@ def _on_test(pair: Pair, comparison: Comparison) -> tuple[Pair, str]:
     else:
         confirms, contradicts = high < 0, low > 0
     return pair, "yes" if confirms else "no" if contradicts else "open"
-
-
-def _tuning(table: pd.DataFrame, models: Sequence[Result]) -> dict[str, list[Any]]:
-    """What the grids chose, and what else was tried."""
-    in_grid = table["en la cuadrícula"] == "sí"
-    grid = table[in_grid]
-    chosen, longest = grid[grid["elegida"] == "sí"], grid.groupby("modelo")["épocas"].max()
-    return {
-        "best": list(chosen[["modelo", "accuracy"]].itertuples(index=False)),
-        "longest": chosen["modelo"][chosen["épocas"] == chosen["modelo"].map(longest)].tolist(),
-        "constant": list(
-            table[~in_grid][["modelo", "tasa de aprendizaje", "accuracy"]].itertuples(index=False)
-        ),
-        "untried": [one.short for one in models if one.model not in set(grid["modelo"])],
-    }

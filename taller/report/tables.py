@@ -60,39 +60,28 @@ def metrics(comparison: Comparison, pairs: Sequence[str]) -> dict[str, dict[str,
 
 
 def details(comparison: Comparison) -> dict[str, object]:
-    """The content of ``detalle.json``: what the table and the report say, and no metric does.
+    """The content of ``detalle.json``: what the report says, and no metric or table does.
 
     ``pairs`` has every two models, ``A-B`` as A minus B; ``assumptions`` the kinds that fail.
     """
-    first = comparison.models[0]
+    first, models = comparison.models[0], comparison.models
     return {
         "winner": comparison.ranking[0].name,
         "rope": comparison.rope,
         "assumptions": [failure.kind for failure in comparison.failures],
         "fold_images": {key: first.scores(f"{key}_images").mean() for key in ("train", "val")},
-        "models": {result.name: _model(result) for result in comparison.models},
+        "models": {
+            one.name: {"fit": one.fit, "pretraining": one.pretraining, "test": one.test}
+            for one in models
+        },
         "pairs": {f"{one.first.name}-{one.second.name}": _pair(one) for one in comparison.pairs},
     }
 
 
-def _model(result: Result) -> dict[str, object]:
-    means = {metric: result.scores(metric).mean() for metric in METRICS}
-    cv = {metric: {"mean": one, "std": result.spread(metric)} for metric, one in means.items()}
-    return {"cv": cv, "test": result.test, "fit": result.fit, "pretraining": result.pretraining}
-
-
 def _pair(pair: Pair) -> dict[str, object]:
-    counts = ("both", "only_first", "only_second", "neither")
-    return {
-        "difference": pair.difference._asdict(),
-        "p_value": pair.holm,
-        "p_value_uncorrected": pair.p_value,
-        "posterior": pair.posterior._asdict(),
-        "verdict": pair.verdict,
-        "test_difference": pair.test_difference._asdict(),
-        "mcnemar_p": pair.mcnemar,
-        **{name: getattr(pair, name) for name in counts},
-    }
+    numbers = {key: value for key, value in vars(pair).items() if key not in ("first", "second")}
+    named = {key: one._asdict() for key, one in numbers.items() if isinstance(one, tuple)}
+    return numbers | named | {"verdict": pair.verdict}
 
 
 def plots(comparison: Comparison) -> dict[str, list[dict[str, object]]]:

@@ -29,15 +29,18 @@ STILL_FALLING = 0.10
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """One contestant's results: what the stages wrote, read back.
+    """One contestant's results; accuracies and the like are fractions, losses nats.
 
-    Accuracies and the like are fractions, losses nats. `pretraining` is what is known of the
-    network that it starts from, where the pipeline made that. From `confusion` on (counts, shape
-    (classes, classes), rows are the truth) all is of the test images; `errors` are the wrong
-    answers of most confidence, the surest first.
+    `model` is its name in tables and pictures, `short` in running text. `pretraining` is what is
+    known of the network that it starts from, where the pipeline made that. From `confusion` on
+    (counts, shape (classes, classes), rows are the truth) all is of the test images; `errors` are
+    the wrong answers of most confidence, the surest first.
     """
 
     contestant: Contestant
+    name: str
+    model: str
+    short: str
     fit: dict[str, Any]
     pretraining: dict[str, Any]
     table: pd.DataFrame
@@ -47,21 +50,6 @@ class Result:
     calibration: pd.DataFrame
     test: dict[str, Any]
     errors: dict[str, np.ndarray]
-
-    @property
-    def name(self) -> str:
-        """Of the section of params.yaml."""
-        return self.contestant.name
-
-    @property
-    def model(self) -> str:
-        """In tables and pictures."""
-        return self.fit["model"]
-
-    @property
-    def short(self) -> str:
-        """In running text."""
-        return self.fit["short"]
 
     @property
     def source(self) -> str | None:
@@ -108,10 +96,7 @@ class Result:
 
     @cached_property
     def last_epoch(self) -> tuple[float, float] | None:
-        """The share by which validation loss fell in it, and by how much accuracy rose.
-
-        Of the means over all fits. None where it was the only epoch.
-        """
+        """By which share validation loss fell in it, and how far accuracy rose; None of one."""
         means = self.history.groupby("epoch")[["val_loss", "val_accuracy"]].mean()  # ascending
         if len(means) == 1:
             return None
@@ -124,8 +109,8 @@ class Result:
 class Pair:
     """Two models on the same folds and test images: the first minus the second.
 
-    `p_value` is of the difference on the folds alone, `holm` corrected for all pairs. `both` and
-    the other counts are of test images that are right, `mcnemar` is their p value.
+    `holm` is the p value corrected for all pairs. `both` and the other counts are of test images
+    that are right, `mcnemar` is their p value.
     """
 
     first: Result
@@ -151,10 +136,9 @@ class Pair:
 class Failure(NamedTuple):
     """An assumption that does not hold: nothing can be concluded.
 
-    The kind is ``pretraining`` (`value` is the share of the letters that the weakest pretrained
-    network knows, `limit` what it must reach), ``falling`` (the share by which the validation
-    loss fell in the last epoch, None if it was the only one, and the most that is admitted) or
-    ``folds`` (one score has no spread). `result` is the model, where it is not of all.
+    The kind is ``pretraining`` (`value` is the share of letters that the weakest network knows,
+    `limit` the least), ``falling`` (by which share the loss fell in the last epoch, None if it was
+    the only one, and the most) or ``folds`` (one score has no spread: of all models).
     """
 
     kind: str
@@ -283,6 +267,9 @@ def _result(contestant: Contestant) -> Result:
     observed = pd.DataFrame([proportions.wilson(*row) for row in counts], columns=columns)
     return Result(
         contestant,
+        contestant.name,
+        fit["model"],
+        fit["short"],
         fit,
         facts,
         read_table(cv / "scores.csv"),

@@ -34,10 +34,7 @@ class Estimate(NamedTuple):
 
 
 class Posterior(NamedTuple):
-    """How probable it is that a mean difference is below, within and above the rope.
-
-    The sum is 1.
-    """
+    """How probable it is that a mean difference is below, within and above the rope."""
 
     worse: float
     equal: float
@@ -53,14 +50,10 @@ class Posterior(NamedTuple):
 def corrected_interval(
     values: np.ndarray, overlap: float, lowest: float = -np.inf, highest: float = np.inf
 ) -> Estimate:
-    """The mean over folds and its corrected t-interval.
+    """The mean over folds, of scores or differences, shape (n,), and its corrected t-interval.
 
-    Parameters
-    ----------
-    values : ndarray of float, shape (n,)
-        Scores or differences. A single one has no spread: its interval has no bounds.
-    lowest, highest : float
-        What the mean can be. The t distribution knows no bounds; the interval ends here.
+    A single value has no spread: its interval has no bounds but `lowest` and `highest`, which the
+    mean cannot leave, and where any interval ends.
     """
     mean, error = _mean_and_error(values, overlap, len(values))
     margin = np.inf

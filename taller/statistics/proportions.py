@@ -17,15 +17,10 @@ def wilson(hits: int, images: int) -> Estimate:
 
 
 def exact_mcnemar(only_first: int, only_second: int) -> float:
-    """The p value of McNemar's exact test: are two models right equally often on the same images?
+    """The p value of McNemar's exact test, of the images that only one of two models gets right.
 
     It asks about these two trained networks; what another training would change, only the folds
     know.
-
-    Parameters
-    ----------
-    only_first, only_second : int
-        Images that only that model gets right.
 
     References
     ----------
@@ -41,13 +36,6 @@ def paired_proportions(only_first: int, only_second: int, images: int) -> Estima
 
     The interval is Wald's after one image was added to each side of the disagreement, and keeps
     its coverage where few images disagree. It ends at -1 and 1.
-
-    Parameters
-    ----------
-    only_first, only_second : int
-        Images that only that model gets right.
-    images : int
-        All of them, at least one.
 
     References
     ----------

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import boto3
 import pytest
@@ -41,7 +40,7 @@ def test_a_merge_keeps_files_that_are_made_and_runs_what_no_branch_has(project):
         "kfold_train@simple_nn": "cached", "evaluate": "ran", "compare": "ran",
     }  # fmt: skip
     project.commit("merged")
-    assert "<<<<<<<" not in project.git("grep", "--text", "-c", "", "HEAD", "--", "dvc.lock")
+    project.git("grep", "--text", "<<<<<<<", "HEAD", code=1)
     loss = project.json("resultados/plots/perdida.json")
     assert {row["epoca"] for row in loss} >= {1, 2}
     assert project.dvc("status").strip() == UP_TO_DATE
@@ -126,9 +125,10 @@ def test_a_second_dvc_waits_for_the_first_and_both_end_well(project, tmp_path):
     assert project.dvc("status").strip() == UP_TO_DATE
 
 
-def test_the_root_does_not_know_the_study(project, tmp_path: Path):
+def test_the_root_does_not_know_the_study(project):
     assert (project.folder / "estudio/dvc.yaml").exists()
-    (project.folder / "estudio/params.yaml").open("a").write("\nextra: 1\n")
+    with (project.folder / "estudio/params.yaml").open("a", encoding="utf-8") as file:
+        file.write("\nextra: 1\n")
     assert project.dvc("status").strip() == UP_TO_DATE
     assert project.repro() == {}
     assert not [name for name in project.lock() if name.startswith(("ajuste", "estudio"))]

@@ -1,7 +1,6 @@
 """Your own pictures under `dvc add`: what DVC follows, shares, switches and isolates."""
 
 import shutil
-import time
 
 UP_TO_DATE = "Data and pipelines are up to date."
 

@@ -48,11 +48,6 @@ def test_an_edit_without_effect_ends_where_the_bytes_are_the_same(project):
     assert project.repro() == {"download@MNIST": "ran"}
 
 
-def test_all_stages_anew_give_the_same_bytes(project):
-    assert project.repro("--force", "--no-run-cache") == dict.fromkeys(STAGES, "ran")
-    assert project.git("diff", "main") == ""
-
-
 SMALL = (
     "{network: simple_nn, hidden: [32], dropout: 0.0, learning_rate: 0.003, weight_decay: 0.0, "
     "schedule: one_cycle, batch_size: 64, epochs: 1, min_steps: 0}"

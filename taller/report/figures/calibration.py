@@ -38,7 +38,7 @@ def draw(models: Sequence[Result]) -> Figure:
     handles = [axes.get_legend_handles_labels()[0] for axes in above[: len(models)]]
     labels = above[0].get_legend_handles_labels()[1]
     keys = [handles[0][0], tuple(points for _, points in handles)]
-    style.legend(figure, keys, labels, handlelength=2 * len(models))
+    style.legend(figure, keys, labels, handlelength=2 * min(len(models), 4))
     figure.suptitle("Calibración: ¿acierta tanto como dice?")
     return figure
 
@@ -64,6 +64,7 @@ def _images(axes: Axes, result: Result, color: str, most: int) -> None:
         label = format.thousands(images)
         axes.text(place, 1.3 * images, label, rotation=90, ha="center", va="bottom", size=7.5)
     axes.set(xlabel="Confianza (%)", yscale="log", ylim=(0.7, 50 * most))
+    axes.tick_params(labelbottom=True)  # of every row of models
     axes.yaxis.set_major_formatter(lambda images, _: format.thousands(round(images)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(visible=False, axis="x")

@@ -1,6 +1,6 @@
 """The picture of what each model costs, and how well it answers for that."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,38 +22,38 @@ def draw(models: Sequence[Result]) -> Figure:
     """
     title = "Exactitud (accuracy) de validación y coste"
     figure, (training, answer) = style.panels(2, 4.4, title, sharey=True)
-    for result, color, marker in style.looks(models):
-        fit, total = result.fit["flops"]["training"], result.training_flops
-        if fit != total:
-            height = 100 * result.mean().value
-            training.plot([fit, total], [height] * 2, color=color, lw=1.2)
-            training.plot(fit, height, **_mark(color, marker, hollow=True))
-    totals = [result.training_flops for result in models]
-    _points(training, models, totals)
-    _points(answer, models, [result.inference_flops for result in models])
-    _scale(training, [*totals, *(result.fit["flops"]["training"] for result in models)])
-    _scale(answer, [result.inference_flops for result in models])
-    training.set(xlabel="Operaciones para entrenarlo", ylabel="Exactitud (accuracy, %), IC 95 %")
-    answer.set(xlabel="Operaciones por respuesta")
-    for axes in (training, answer):
-        axes.set_xlabel(f"{axes.get_xlabel()} (coma flotante, escala log.)")
+    fits = [result.fit["flops"]["training"] for result in models]
+    answers = [result.inference_flops for result in models]
+    unknown = [result.source == "imagenet" for result in models]
+    _panel(training, models, [result.training_flops for result in models], fits, unknown)
+    _panel(answer, models, answers, answers, [False] * len(models))
+    training.set(ylabel="Exactitud (accuracy, %), IC 95 %")
+    for axes, what in ((training, "para entrenarlo"), (answer, "por respuesta")):
+        axes.set_xlabel(f"Operaciones {what} (coma flotante, escala log.)")
     training.yaxis.set_major_formatter(style.comma)
     _explain(figure, models)
     return figure
 
 
-def _mark(color: str, marker: str, *, hollow: bool) -> dict[str, object]:
-    face = "white" if hollow else color
-    return {"color": color, "marker": marker, "mfc": face, "ms": 9, "ls": "none"}
-
-
-def _points(axes: Axes, models: Sequence[Result], costs: Sequence[int]) -> None:
+def _panel(
+    axes: Axes,
+    models: Sequence[Result],
+    costs: Sequence[int],
+    fits: Sequence[int],
+    hollow: Sequence[bool],
+) -> None:
+    """The models at their costs, and where another part of it is known, at that too."""
+    low, high = np.log10(min(*costs, *fits)), np.log10(max(*costs, *fits))
     middle = np.sqrt(float(min(costs)) * max(costs))
-    of_training = axes.get_subplotspec().is_first_col()
-    for (result, color, marker), cost in zip(style.looks(models), costs, strict=True):
-        mean = result.mean()
-        look = _mark(color, marker, hollow=of_training and result.source == "imagenet")
-        axes.errorbar(cost, 100 * mean.value, style.whiskers(mean), capsize=4, **look)
+    for place, (result, color, marker) in enumerate(style.looks(models)):
+        mean, cost = result.mean(), costs[place]
+        look = {"color": color, "marker": marker, "ms": 9, "ls": "none"}
+        if fits[place] != cost:
+            axes.plot([fits[place], cost], [100 * mean.value] * 2, color=color, lw=1.2)
+            axes.plot(fits[place], 100 * mean.value, mfc="white", **look)
+        face = "white" if hollow[place] else color
+        bars = style.whiskers(mean)
+        axes.errorbar(cost, 100 * mean.value, bars, capsize=4, mfc=face, **look)
         # Beside the whiskers, above the line to the left, and towards the middle.
         right = cost > middle
         axes.annotate(
@@ -62,14 +62,10 @@ def _points(axes: Axes, models: Sequence[Result], costs: Sequence[int]) -> None:
             color=color,
         )  # fmt: skip
     axes.margins(y=0.1)
-
-
-def _scale(axes: Axes, operations: Collection[int]) -> None:
-    """A logarithmic axis of a decade or more, with ticks that are round."""
-    low, high = np.log10(min(operations)), np.log10(max(operations))
+    # A logarithmic axis of a decade or more, whose ticks are powers of ten, and parts of them
+    # where the models are closer to each other than that.
     margin = max(0.15 * (high - low), 0.5)
     axes.set(xscale="log", xlim=(10 ** (low - margin), 10 ** (high + margin)))
-    # Powers of ten, and parts of them where the models are closer to each other than that.
     subs = (1,) if high - low > 1.5 else (1, 2, 5)
     axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=8))
     axes.xaxis.set_minor_locator(NullLocator())

@@ -35,7 +35,12 @@ def draw(models: Sequence[Result]) -> Figure:
     axes.hlines(rows, *ends, color=style.QUIET, lw=min(1.2, 9 * pitch), zorder=1)
     xlabel = "Exactitud (%)"
     if len(models) == 2 and pitch > 0.3:
-        _write_differences(axes, table)
+        for row, (first, second) in enumerate(table.to_numpy()):
+            difference, place = format.number(second - first, sign=True), (first + second) / 2
+            axes.annotate(
+                difference, (place, row), (0, 3), textcoords="offset points", ha="center",
+                va="bottom", size=9, color="0.2",
+            )  # fmt: skip
         xlabel += "; sobre cada línea, la diferencia en puntos"
     shifts = np.linspace(-spread / 2, spread / 2, len(models))
     for place, (result, color, marker) in enumerate(style.looks(models)):
@@ -69,11 +74,3 @@ def _name_rows(axes: Axes, names: list[str], bottom: float, pitch: float) -> Non
     axes.set_yticks([*named, bottom], labels)
     if any(repeats):
         axes.set_ylabel("Pliegues: repetición.pliegue")
-
-
-def _write_differences(axes: Axes, table: pd.DataFrame) -> None:
-    for row, (first, second) in enumerate(table.to_numpy()):
-        axes.annotate(
-            format.number(second - first, 2, sign=True), ((first + second) / 2, row), (0, 3),
-            textcoords="offset points", ha="center", va="bottom", size=9, color="0.2",
-        )  # fmt: skip

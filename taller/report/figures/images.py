@@ -1,6 +1,5 @@
 """The pictures of images: an example, the surest errors, and letters beside the data set."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,7 +61,9 @@ def errors(models: Sequence[Result], names: Sequence[str]) -> Figure:
         for place in range(len(result.errors["labels"])):
             line, column = divmod(place, COLUMNS)
             left, below = column * (side + GAP) + GAP / 2, top + NAME + line * row + words
-            _error(_panel(figure, left, below, side, high), result, place, names)
+            wide, tall = figure.get_size_inches()
+            box = (left / wide, 1 - (below + high) / tall, side / wide, high / tall)
+            _error(figure.add_axes(box, xticks=[], yticks=[]), result, place, names)
         top += height
     return figure
 
@@ -72,25 +73,18 @@ def _write(figure: Figure, top: float, text: str, **look: object) -> None:
     figure.text(0.5, 1 - top / figure.get_figheight(), text, ha="center", va="top", **look)
 
 
-def _panel(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes at a place of the figure in inches, from its top left corner."""
-    wide, high = figure.get_size_inches()
-    box = (left / wide, 1 - (top + height) / high, width / wide, height / high)
-    return figure.add_axes(box, xticks=[], yticks=[])
-
-
 def _error(axes: Axes, result: Result, place: int, names: Sequence[str]) -> None:
     image, label, predicted, confidence = (
         result.errors[key][place] for key in ("images", "labels", "predicted", "confidence")
     )
     style.show(axes, image, grey="gray_r")
     between = " " if max(map(len, names)) <= LONG else "\n"
-    said = f"dijo {_short(names[predicted])}{between}({format.certainty(confidence)})"
-    axes.set_title(f"{said}\nera {_short(names[label])}", size=9, pad=3)
-
-
-def _short(name: str) -> str:
-    return textwrap.shorten(name, LONGEST, placeholder="…") if len(name) > LONGEST else name
+    said, true = (
+        one if len(one) <= LONGEST else f"{one[: LONGEST - 1].rstrip()}…"
+        for one in (names[predicted], names[label])
+    )  # fmt: skip
+    title = f"dijo {said}{between}({format.certainty(confidence)})\nera {true}"
+    axes.set_title(title, size=9, pad=3)
 
 
 def letters(
@@ -110,7 +104,8 @@ def letters(
         axes.set_title(name)
         axes.set_axis_off()
     if drawn and facts:
-        _frame(panels[0], drawn, facts)
+        alike = [one for one in facts["look_alikes"] if one["correlation"] > facts["alike"]]
+        _frame(panels[0], drawn, "".join(one["letters"] for one in alike))
         figure.legend(
             [Rectangle((0, 0), 1, 1, **FRAME)],
             ["letra con la forma de un dígito (por la correlación)"],
@@ -120,11 +115,10 @@ def letters(
     return figure
 
 
-def _frame(axes: Axes, drawn: Dataset, facts: dict[str, Any]) -> None:
-    alike = [one["letters"] for one in facts["look_alikes"] if one["correlation"] > facts["alike"]]
+def _frame(axes: Axes, drawn: Dataset, letters: str) -> None:
     _, height, width = drawn.shape
     for place, label in enumerate(drawn.labels[: SIDE * SIDE].tolist()):
-        if drawn.names[label] in "".join(alike):
+        if drawn.names[label] in letters:
             row, column = divmod(place, SIDE)
             # Pixels are centred on whole numbers; one pixel inwards, neighbours stay apart.
             corner = (column * width + 0.5, row * height + 0.5)

@@ -26,7 +26,7 @@ def draw(models: Sequence[Result]) -> Figure:
     lines = zip(*(axes.get_legend_handles_labels()[0] for axes in panels), strict=True)
     style.legend(
         figure, list(lines), list(DASHES), title="media y rango de los pliegues",
-        handlelength=3 * len(panels),
+        handlelength=3 * min(len(panels), 4),
     )  # fmt: skip
     return figure
 

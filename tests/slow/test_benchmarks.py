@@ -1,0 +1,63 @@
+"""The benchmark's runner, on one small part: its rounds, its table, its picture."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmarks import __main__ as runner
+from benchmarks import table
+
+ROOT = Path(__file__).parents[2]
+SMALL = {"images": 600, "epochs": 1}
+
+
+@pytest.fixture
+def place(workdir, mnist_raw, monkeypatch):
+    """A folder with MNIST, whose results and picture are not the committed ones."""
+    (workdir / "data/MNIST").mkdir(parents=True)
+    (workdir / "data/MNIST/raw").symlink_to(mnist_raw)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name, file in (("FILE", "results.csv"), ("PICTURE", "benchmark.png")):
+        monkeypatch.setattr(table, name, workdir / file)
+    return workdir
+
+
+def test_cases_run_in_rounds_and_what_fails_is_named(place, monkeypatch, capsys):
+    cases = [
+        runner.trained(table.OURS, "ours:simple_nn", **SMALL),
+        runner.trained("workshop's loop", "workshop:simple_nn", runner.ONE_FOLD, **SMALL),
+        runner.trained("scikit-learn", "sklearn_peers:mlp", **SMALL),
+        runner.trained("broken", "sklearn_peers:absent", **SMALL),
+    ]
+    monkeypatch.setattr(runner, "PARTS", {"simple_nn": cases})
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--rounds", "2"])
+    with pytest.raises(SystemExit, match="failed: broken"):
+        runner.main()
+    frame = table.read()
+    rows = [case.row for case in cases[:3]]
+    assert frame["row"].tolist() == rows * 2 and frame["round"].tolist() == [1] * 3 + [2] * 3
+    assert frame["images"].tolist() == [2400, 480, 2400] * 2  # one of five folds, or all
+    assert frame["accuracy"].between(0.15, 1).all() and (frame["memory_mb"] > 50).all()
+    assert frame.groupby("row")["accuracy"].nunique().eq(1).all()  # the seed decides
+    printed = capsys.readouterr().out
+    assert "AttributeError" in printed and "workshop's loop" in printed.split("### simple_nn")[1]
+    assert (place / "benchmark.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_ratios_are_medians_of_those_within_rounds():
+    seconds = {"ours, portable": [1, 10, 100], "other": [2, 40, 300]}
+    frame = pd.DataFrame(
+        {
+            "part": "simple_nn",
+            "row": row,
+            "round": number,
+            "images": 600.0,
+            "seconds": value,
+            "note": "",
+        }
+        for row, values in seconds.items()
+        for number, value in enumerate(values)
+    ).reindex(columns=table.COLUMNS)
+    other = table.medians(frame).loc["other"]
+    assert (other["ratio"], other["least"], other["most"]) == (3, 2, 4)

@@ -1,0 +1,160 @@
+"""The stage, from the other stages' files to table, pictures, metrics, report and the winner."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import results
+import yaml
+from results import CNN, SIMPLE, TUNED
+from sklearn.metrics import accuracy_score
+
+from stages.compare import compare
+from taller.common.errors import UserError
+from taller.report import pictures
+from taller.report.figures import style
+
+ROOT = Path(__file__).parents[1]
+LOW, HIGH, NEAR = [0.95, 0.951, 0.952], [0.98, 0.981, 0.9825], [0.9801, 0.9812, 0.9824]
+PICTURES = [
+    "calibracion", "confusion_matrix", "coste", "curva_loss", "ejemplo_mnist", "errores", "folds",
+    "glifos",
+]  # fmt: skip
+THREE = SIMPLE.but(scores=LOW), CNN.but(scores=HIGH), TUNED.but(scores=NEAR)
+
+
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch):
+    monkeypatch.setitem(style.mpl.rcParams, "savefig.dpi", 30)
+
+
+def read(name: str):
+    return json.loads(Path("resultados", name).read_text(encoding="utf-8"))
+
+
+def test_it_writes_what_dvc_yaml_says_and_what_the_results_say(workdir, capsys):
+    pairs = ["cnn-simple_nn", "simple_nn-resnet18", "cnn-other", "cnn-cnn"]
+    answers = results.write(*THREE, pairs=pairs)
+    before = {*Path().rglob("*")}
+    compare()
+    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["compare"]
+    outs = {next(iter(out)) if isinstance(out, dict) else out
+            for out in (*stage["outs"], *stage["metrics"])}  # fmt: skip
+    written = {path.as_posix() for path in {*Path().rglob("*")} - before}
+    plots = {f"resultados/plots/{name}.json" for name in ("perdida", "folds", "confusion")}
+    assert written == outs | plots
+    assert {f"resultados/{name}.png" for name in PICTURES} < outs
+
+    table = pd.read_csv("resultados/comparacion_metrics.csv")
+    assert [*table][:4] == ["Modelo", "Accuracy", "Precision", "Recall"]
+    assert table["Modelo"].tolist() == ["SimpleNN", "CNN", "ResNet18 (fine-tuning)"]
+    assert table["Preentrenamiento"].tolist() == ["ninguno", "ninguno", "letters"]
+    assert table["Desv. accuracy"].tolist() == pytest.approx(
+        [np.std(one.scores, ddof=1) for one in THREE], abs=5e-5
+    )
+    right = [accuracy_score(true, log.argmax(axis=1)) for true, log in answers.values()]
+    assert table["Accuracy (prueba)"].tolist() == pytest.approx(right, abs=5e-5)
+
+    means = [round(float(np.mean(one.scores)), 4) for one in THREE]
+    assert read("metrics.json") == {
+        **{
+            one.name: {"cv": mean, "test": pytest.approx(accuracy, abs=5e-5)}
+            for one, mean, accuracy in zip(THREE, means, right, strict=True)
+        },
+        # A minus B, and what A is by that.
+        "cnn-simple_nn": {"diff": pytest.approx(means[1] - means[0], abs=1e-4), "is": "better"},
+        "simple_nn-resnet18": {"diff": pytest.approx(means[0] - means[2], abs=1e-4), "is": "worse"},
+    }
+    details = read("detalle.json")
+    assert [*details["pairs"]] == ["cnn-simple_nn", "resnet18-simple_nn", "resnet18-cnn"]
+    assert details["pairs"]["resnet18-cnn"]["verdict"] == "equal"
+    assert (details["winner"], details["assumptions"]) == ("resnet18", [])
+    assert Path("modelos/modelo_final.pth").read_text() == "resnet18"
+    printed = capsys.readouterr().out
+    for name in pairs[2:]:
+        assert f"compare.pairs: {name}: left out, expected two contestants, as A-B" in printed
+    assert "winner by cross-validation: ResNet18 (fine-tuning); read resultados/info" in printed
+    text = Path("resultados/informe.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"\]\((\w+)\.png\)", text)) == PICTURES
+    assert "**Gana entrenar desde cero: una CNN pequeña" in text
+
+    curves, folds, cells = (
+        pd.DataFrame(read(f"plots/{name}.json")) for name in ("perdida", "folds", "confusion")
+    )
+    last = curves[(curves["epoca"] == 4) & (curves["conjunto"] == "validación")]
+    losses = pd.read_csv("resultados/cv/scratch/cnn/history.csv").query("epoch == 4")["val_loss"]
+    expected = [losses.mean(), losses.min(), losses.max()]
+    assert last[["media", "inferior", "superior"]].iloc[1].tolist() == pytest.approx(
+        expected, rel=1e-5
+    )
+    assert folds["accuracy"].tolist() == pytest.approx(LOW + HIGH + NEAR)
+    assert folds["fold"].tolist() == [1, 2, 3] * 3
+    assert cells["imagenes"].sum() == 3 * results.TEST
+    shares = cells.groupby(["modelo", "real"])["proporcion"].sum()
+    np.testing.assert_allclose(shares, 1, atol=5e-4)
+
+
+def test_one_fold_and_one_epoch_go_through(workdir):
+    results.write(SIMPLE.but(scores=[0.9]), CNN.but(scores=[0.95]), epochs=1)
+    compare()
+    assert read("detalle.json")["assumptions"] == ["falling", "falling", "folds"]
+    assert "nan" not in Path("resultados/comparacion_metrics.csv").read_text().lower()
+
+
+def test_what_is_no_section_any_more_is_deleted_and_counts_for_nothing(workdir, monkeypatch):
+    results.write(*THREE)
+    monkeypatch.setattr(pictures, "draw", lambda _: {})
+    before = {*Path("resultados").rglob("*")}
+    for folder in ("cv/scratch/old", "cv/finetuned/old", "pretrain/old/letters"):
+        Path("resultados", folder).mkdir(parents=True)
+        Path("resultados", folder, "fit.json").write_text("{}")
+    compare()
+    assert {*Path("resultados/cv").rglob("*"), *Path("resultados/pretrain").rglob("*")} <= before
+    assert [*read("detalle.json")["models"]] == ["simple_nn", "cnn", "resnet18"]
+
+
+@pytest.mark.parametrize("gone", ["modelos/scratch/cnn.pth", "resultados/cv/scratch/cnn"])
+def test_without_one_of_the_contestants_no_report_is_written(workdir, gone):
+    results.write(*THREE)
+    Path(gone).rename("elsewhere")
+    with pytest.raises(UserError) as raised:
+        compare()
+    assert str(raised.value) == f"{gone}: missing; run dvc pull, or dvc repro"
+    assert not Path("resultados/informe.md").exists()
+
+
+def test_it_does_not_import_torch():
+    program = "import stages.compare, sys; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+def test_dvc_metrics_diff_fits_80_columns(workdir):
+    """With the longest of the pairs in params.yaml, against what git has."""
+    longest = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["compare"]["pairs"]
+    names = dict.fromkeys(name for pair in longest for name in pair.split("-"))
+
+    def run(*command: str) -> str:
+        return subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
+
+    def write(cv: float, diff: float, word: str) -> None:
+        content = {name: {"cv": cv, "test": cv} for name in names}
+        content |= {pair: {"diff": diff, "is": word} for pair in longest}
+        Path("resultados/metrics.json").write_text(json.dumps(content))
+
+    dvc = [sys.executable, "-m", "dvc"]
+    run("git", "init", "-q")
+    run(*dvc, "init", "-q")
+    Path("resultados").mkdir()
+    Path("dvc.yaml").write_text("metrics:\n- resultados/metrics.json\n")
+    write(0.9756, -0.0123, "unknown")
+    run("git", "add", "--all")
+    run("git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "x")
+    write(0.9644, -0.0247, "better")
+    lines = run(*dvc, "metrics", "diff").splitlines()
+    assert len(lines) == 1 + 2 * len(names) + 2 * len(longest)
+    assert max(len(line.rstrip()) for line in lines) <= 80
