@@ -11,11 +11,21 @@ from pydantic import Field
 
 from taller.common import files, params, stage
 from taller.common.errors import UserError, refuse
-from taller.report import pictures, tables
+from taller.datasets import dataset
+from taller.report import tables
 from taller.report.context import context
-from taller.report.figures import style
+from taller.report.figures import (
+    calibration,
+    confusion,
+    cost,
+    folds,
+    images,
+    loss_curves,
+    style,
+)
+from taller.report.figures.style import Figure
 from taller.report.format import render
-from taller.statistics.comparison import RESULTS, read, read_table
+from taller.statistics.comparison import RESULTS, Comparison, read, read_table
 
 
 class Params(params.Section):
@@ -35,10 +45,8 @@ def compare() -> None:
     comparison = read(contestants, settings.rope)
     studies = [read_table(RESULTS / f"{name}.csv") for name in ("ajuste", "estudio")]
     # All that can be wrong with what is read is said before anything is written.
-    drawn, report = (
-        pictures.draw(comparison),
-        render("informe.es.md.j2", context(comparison, *studies)),
-    )
+    drawn = draw_pictures(comparison)
+    report = render("informe.es.md.j2", context(comparison, *studies))
     table, metrics = tables.comparison_table(comparison), tables.metrics(comparison, settings.pairs)
     with files.atomic_write(RESULTS / "comparacion_metrics.csv") as file:
         table.to_csv(file, index=False, float_format="%.4f")
@@ -64,6 +72,29 @@ def delete_leftovers(known: set[Path]) -> None:
     for path in (*RESULTS.glob("cv/*/*"), *RESULTS.glob("pretrain/*/")):
         if path not in known:
             shutil.rmtree(path)
+
+
+def draw_pictures(comparison: Comparison) -> dict[str, Figure]:
+    """Draw the pictures, by the names of their files without the ending."""
+    models, data = comparison.models, comparison.data
+    # To Matplotlib, dollars would make a formula of a name.
+    names = [name.replace("$", r"\$") for name in data["names"]]
+    sample, letters = dataset.load(RESULTS / "muestra"), []
+    for one in comparison.finetuned:
+        if one.source == "letters" and not letters:
+            base = RESULTS / "pretrain" / Path(one.fit["start"]["path"]).name
+            facts = one.pretraining if data["dataset"] == "MNIST" else None
+            letters = [dataset.load(base / "letters"), facts]
+    return {
+        "ejemplo_mnist": images.example(sample.images[0], names[sample.labels[0]]),
+        "curva_loss": loss_curves.draw(models),
+        "folds": folds.draw(models),
+        "coste": cost.draw(models),
+        "confusion_matrix": confusion.draw(models, names),
+        "calibracion": calibration.draw(models),
+        "errores": images.errors(models, names),
+        "glifos": images.letters(sample, f"Imágenes de {data['dataset']}", *letters),
+    }
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ LETTERS = {
 class Made:
     """A contestant; `scores` are its accuracies fold by fold, `skill` is that on the test images.
 
-    `source` is where it starts from, if it is fine-tuned, and `letters` its ``facts.json``.
+    `source` is where it starts from, if fine-tuned, and `letters` its ``facts.json``.
     """
 
     name: str
@@ -84,7 +84,6 @@ def write(
         answers[one.name] = labels, logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         evaluate.measure(one.contestant.test, test, answers[one.name][1])
         _write_cv(one, folds, epochs)
-        _write_start(one)
         files.write_text(one.contestant.model, one.name)
     right = {name: log.argmax(axis=1) == labels for name, (_, log) in answers.items()}
     agreement = [
@@ -98,9 +97,9 @@ def write(
     }  # fmt: skip
     files.write_json(place / "datos.json", facts | data)
     dataset.save(place / "muestra", test.take(slice(0, 30)))
-    for study in ("ajuste", "estudio"):
-        files.write_text(place / f"{study}.csv", "modelo\n")
-    sections = {"numerics": "portable", "compare": {"pairs": list(pairs), "rope": 0.005}}
+    files.write_text(place / "ajuste.csv", "modelo\n")
+    files.write_text(place / "estudio.csv", "modelo\n")
+    sections = {"compare": {"pairs": list(pairs), "rope": 0.005}}
     sections["kfold_train"] = {one.name: {} for one in made if not one.source}
     sections["finetune"] = sections["pretrain"] = {one.name: {} for one in made if one.source}
     Path("params.yaml").write_text(yaml.safe_dump(sections, sort_keys=False), encoding="utf-8")
@@ -117,17 +116,16 @@ def _write_cv(one: Made, folds: int, epochs: int) -> None:
         scores += [fold | {"metric": key, "value": value} for key, value in values.items()]
         for epoch in range(1, epochs + 1):
             loss = (1 - accuracy) * (1 + 2 * 0.3**epoch)  # after four epochs it hardly falls
-            train = {"train_loss": 0.9 * loss, "train_accuracy": 0.99}
-            val = {"val_loss": loss, "val_accuracy": accuracy}
-            history.append(fold | {"epoch": epoch} | train | val)
+            row = {"train_loss": 0.9 * loss, "val_loss": loss, "val_accuracy": accuracy}
+            history.append(fold | {"epoch": epoch, **row})
     cv.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(scores).to_csv(cv / "scores.csv", index=False)
     pd.DataFrame(history).to_csv(cv / "history.csv", index=False)
     trained, total = (5000, 1_000_000) if one.source else (10_000, 10_000)
+    layers = (["fc"], ["conv1", "layer1"]) if one.source else ([], [])
     training = {
         "optimizer": "Adam", "learning_rate": 0.001, "weight_decay": 0.0, "schedule": "one_cycle",
-        "batch_size": 64, "epochs": epochs, "trained": ["fc"] if one.source else [],
-        "frozen": ["conv1", "layer1"] if one.source else [],
+        "batch_size": 64, "epochs": epochs, "trained": layers[0], "frozen": layers[1],
         "model_params": MODEL_PARAMS.get(one.network, {"stem": "sum_rgb", "image_size": 28}),
     }  # fmt: skip
     start = {"path": f"modelos/base/{one.name}", "source": one.source}
@@ -140,9 +138,6 @@ def _write_cv(one: Made, folds: int, epochs: int) -> None:
         "start": start if one.source else None,
     }  # fmt: skip
     files.write_json(cv / "fit.json", fit)
-
-
-def _write_start(one: Made) -> None:
     base, letters = Path("resultados/pretrain", one.name), one.letters or LETTERS
     if one.source in ("letters", "none"):
         files.write_json(base / "facts.json", letters if one.source == "letters" else {})

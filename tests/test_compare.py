@@ -16,7 +16,6 @@ from sklearn.metrics import accuracy_score
 
 from stages.compare import compare
 from taller.common.errors import UserError
-from taller.report import pictures
 from taller.report.figures import style
 
 ROOT = Path(__file__).parents[1]
@@ -83,20 +82,16 @@ def test_it_writes_what_dvc_yaml_says_and_what_the_results_say(workdir, capsys):
     assert sorted(re.findall(r"\]\((\w+)\.png\)", text)) == PICTURES
     assert "**Gana entrenar desde cero: una CNN pequeña" in text
 
-    curves, folds, cells = (
-        pd.DataFrame(read(f"plots/{name}.json")) for name in ("perdida", "folds", "confusion")
-    )
-    last = curves[(curves["epoca"] == 4) & (curves["conjunto"] == "validación")]
+    curves = pd.DataFrame(read("plots/perdida.json")).query("epoca == 4 & modelo == 'CNN'")
     losses = pd.read_csv("resultados/cv/scratch/cnn/history.csv").query("epoch == 4")["val_loss"]
     expected = [losses.mean(), losses.min(), losses.max()]
-    assert last[["media", "inferior", "superior"]].iloc[1].tolist() == pytest.approx(
+    assert curves[["media", "inferior", "superior"]].iloc[1].tolist() == pytest.approx(
         expected, rel=1e-5
     )
-    assert folds["accuracy"].tolist() == pytest.approx(LOW + HIGH + NEAR)
-    assert folds["fold"].tolist() == [1, 2, 3] * 3
-    assert cells["imagenes"].sum() == 3 * results.TEST
-    shares = cells.groupby(["modelo", "real"])["proporcion"].sum()
-    np.testing.assert_allclose(shares, 1, atol=5e-4)
+    assert [row["accuracy"] for row in read("plots/folds.json")] == pytest.approx(LOW + HIGH + NEAR)
+    cells = pd.DataFrame(read("plots/confusion.json")).groupby(["modelo", "real"])
+    assert cells["imagenes"].sum().sum() == 3 * results.TEST
+    np.testing.assert_allclose(cells["proporcion"].sum(), 1, atol=5e-4)
 
 
 def test_one_fold_and_one_epoch_go_through(workdir):
@@ -108,7 +103,7 @@ def test_one_fold_and_one_epoch_go_through(workdir):
 
 def test_what_is_no_section_any_more_is_deleted_and_counts_for_nothing(workdir, monkeypatch):
     results.write(*THREE)
-    monkeypatch.setattr(pictures, "draw", lambda _: {})
+    monkeypatch.setattr("stages.compare.draw_pictures", lambda _: {})
     before = {*Path("resultados").rglob("*")}
     for folder in ("cv/scratch/old", "cv/finetuned/old", "pretrain/old/letters"):
         Path("resultados", folder).mkdir(parents=True)
@@ -131,30 +126,3 @@ def test_without_one_of_the_contestants_no_report_is_written(workdir, gone):
 def test_it_does_not_import_torch():
     program = "import stages.compare, sys; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
-
-
-def test_dvc_metrics_diff_fits_80_columns(workdir):
-    """With the longest of the pairs in params.yaml, against what git has."""
-    longest = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["compare"]["pairs"]
-    names = dict.fromkeys(name for pair in longest for name in pair.split("-"))
-
-    def run(*command: str) -> str:
-        return subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
-
-    def write(cv: float, diff: float, word: str) -> None:
-        content = {name: {"cv": cv, "test": cv} for name in names}
-        content |= {pair: {"diff": diff, "is": word} for pair in longest}
-        Path("resultados/metrics.json").write_text(json.dumps(content))
-
-    dvc = [sys.executable, "-m", "dvc"]
-    run("git", "init", "-q")
-    run(*dvc, "init", "-q")
-    Path("resultados").mkdir()
-    Path("dvc.yaml").write_text("metrics:\n- resultados/metrics.json\n")
-    write(0.9756, -0.0123, "unknown")
-    run("git", "add", "--all")
-    run("git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "x")
-    write(0.9644, -0.0247, "better")
-    lines = run(*dvc, "metrics", "diff").splitlines()
-    assert len(lines) == 1 + 2 * len(names) + 2 * len(longest)
-    assert max(len(line.rstrip()) for line in lines) <= 80

@@ -18,7 +18,7 @@ from torch import nn
 from taller.common import seeds
 from taller.networks.simple_nn import SimpleNN
 from taller.training import engine, workers
-from taller.training.batches import Batches, Scaling
+from taller.training.batches import Scaling
 from taller.training.cross_validation import Training, cross_validate, joined
 from taller.training.engine import TrainingConfig
 
@@ -113,39 +113,8 @@ def features():
     return (drawn * 10.0 ** np.linspace(-3, 0.5, 12)).astype(np.float32), labels
 
 
-def linear() -> nn.Sequential:
+def last_layer() -> nn.Sequential:
     return nn.Sequential(OrderedDict(fc=nn.Linear(12, 3)))
-
-
-def last_layer(standardize: str = "fc", epochs: int = 2, batch_size: int = 32) -> Training:
-    changes = {"schedule": "one_cycle", "epochs": epochs, "batch_size": batch_size}
-    config = CONFIG.model_copy(update={"learning_rate": 0.03, **changes})
-    return Training(config, linear, 4, CPU, standardize=standardize)
-
-
-def test_each_fit_standardizes_by_its_own_training_images(features):
-    inputs, labels = features
-    # What one fold has otherwise would change the mean and the spread of all by a lot.
-    inputs = np.where((FOLDS == 1)[:, None], 3 * inputs + 5, inputs).astype(np.float32)
-    training = last_layer()
-    outcome = pd.DataFrame(cross_validate(training, inputs, labels, FOLDS).history)
-    for fold in range(3):
-        rows, others = np.flatnonzero(fold != FOLDS), np.flatnonzero(fold == FOLDS)
-        scaler = StandardScaler().fit(inputs[rows].astype(np.float64))
-        scaled = torch.from_numpy(scaler.transform(inputs.astype(np.float64)).astype(np.float32))
-        train, validation = (
-            Batches(scaled, torch.from_numpy(labels), torch.from_numpy(part), size, CPU)
-            for part, size in ((rows, 32), (others, 1000))
-        )
-        expected = engine.fit(
-            training.build, lambda layer: training.config.optimizer(layer.parameters()),
-            [train] * 2, schedule="one_cycle", seed=seeds.of_fit(4, fold=fold), device=CPU,
-            validation=validation,
-        )  # fmt: skip
-        history = outcome.query("fold == @fold + 1")
-        for name in ("train_loss", "val_loss"):
-            losses = [row[name] for row in expected.history]
-            np.testing.assert_allclose(history[name], losses, rtol=1e-3)
 
 
 def test_the_last_layer_converges_where_features_are_standardized(features):
@@ -154,9 +123,10 @@ def test_the_last_layer_converges_where_features_are_standardized(features):
     best = LogisticRegression(C=1e6, max_iter=10_000, tol=1e-8)
     best.fit(scaler.transform(inputs.astype(np.float64)), labels)
     optimum = log_loss(labels, best.predict_proba(scaler.transform(inputs.astype(np.float64))))
-    beyond = {}
+    beyond, changes = {}, {"schedule": "one_cycle", "epochs": 10, "batch_size": 16}
+    config = CONFIG.model_copy(update={"learning_rate": 0.03, **changes})
     for standardize in ("fc", ""):
-        training = last_layer(standardize, epochs=10, batch_size=16)
+        training = Training(config, last_layer, 4, CPU, standardize=standardize)
         state = cross_validate(training, inputs, labels, FOLDS).state
         # The layer that is stored takes raw inputs either way.
         logits = torch.from_numpy(inputs).double() @ state["fc.weight"].double().T

@@ -11,7 +11,7 @@ from dvc.repo import Repo
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from estudio import cell, figure, tables
+from estudio import cell, tables
 from stages import finetune, kfold_train, pretrain
 from taller.common import files, params, seeds
 from taller.datasets import dataset, splits
@@ -169,7 +169,7 @@ def test_the_picture_has_a_point_and_whiskers_for_each_experiment():
     scratch = {name: made_up(np.array([0.8, 0.8]), name) for name in ("SimpleNN", "CNN")}
     table = tables.study_table(5000, scratch, tuned)
     assert table["desv. accuracy"].tolist() == pytest.approx([0.04 / np.sqrt(2)] * 4)
-    (axes,) = figure.draw(table).axes
+    (axes,) = tables.draw_study(table).axes
     points = np.concatenate([bars.lines[0].get_xydata() for bars in axes.containers])
     assert points[:, 1] == pytest.approx([0.92] * 4)
     labels = [label.get_text() for label in axes.get_xticklabels()]

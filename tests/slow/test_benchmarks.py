@@ -46,18 +46,13 @@ def test_cases_run_in_rounds_and_what_fails_is_named(place, monkeypatch, capsys)
 
 
 def test_ratios_are_medians_of_those_within_rounds():
-    seconds = {"ours, portable": [1, 10, 100], "other": [2, 40, 300]}
-    frame = pd.DataFrame(
-        {
-            "part": "simple_nn",
-            "row": row,
-            "round": number,
-            "images": 600.0,
-            "seconds": value,
-            "note": "",
-        }
+    seconds = {table.OURS: [1, 10, 100], "other": [2, 40, 300]}
+    rows = [
+        ("simple_nn", row, number, 600.0, value, "")
         for row, values in seconds.items()
         for number, value in enumerate(values)
-    ).reindex(columns=table.COLUMNS)
+    ]
+    columns = ["part", "row", "round", "images", "seconds", "note"]
+    frame = pd.DataFrame(rows, columns=columns).reindex(columns=table.COLUMNS)
     other = table.medians(frame).loc["other"]
     assert (other["ratio"], other["least"], other["most"]) == (3, 2, 4)

@@ -19,7 +19,8 @@ from dvc_render.base import Renderer
 from dvc_render.vega_templates import Template
 from results import CNN, SIMPLE, TUNED
 
-from stages.compare import compare
+from stages.compare import Params, compare
+from taller.common import params
 from tools.prepare import write_plots_page
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +90,9 @@ def repo(tmp_path_factory) -> Path:
     """What `compare` wrote on three branches, and the plots of dvc.yaml."""
     copy = tmp_path_factory.mktemp("repo")
     plots = (ROOT / "dvc.yaml").read_text(encoding="utf-8").partition("\nplots:\n")[2]
-    (copy / "dvc.yaml").write_text(f"plots:\n{plots}", encoding="utf-8")
+    metrics = "metrics:\n- resultados/metrics.json\n"
+    (copy / "dvc.yaml").write_text(f"{metrics}plots:\n{plots}", encoding="utf-8")
+    pairs = params.read("compare", Params, ROOT / "params.yaml").pairs
     run(copy, "git", "init", "--quiet", "--initial-branch", REVISIONS[0])
     dvc(copy, "init", "--quiet")
     shutil.copy(ROOT / ".dvc/config", copy / ".dvc")
@@ -101,7 +104,7 @@ def repo(tmp_path_factory) -> Path:
             models = [
                 one.but(scores=scores + 0.001 * len(one.name)) for one in (SIMPLE, CNN, TUNED)
             ]
-            results.write(*models, repeats=len(scores) // 5)
+            results.write(*models, repeats=len(scores) // 5, pairs=pairs)
             compare()
         shutil.copy(copy / "resultados/coste.png", copy / "resultados/estudio.png")
         run(copy, "git", "add", "--all")
@@ -198,6 +201,11 @@ def test_the_page_draws_everything_offline_in_spanish(repo, browser, command, tm
     assert all(seen["pictures"].values()), "a picture did not load"
     if command == ["show"]:
         assert_table(repo, seen["plots"]["tabla"]["texts"])
+
+
+def test_metrics_diff_fits_80_columns(repo):
+    lines = dvc(repo, "metrics", "diff", "--all", *REVISIONS[:2]).splitlines()
+    assert len(lines) == 1 + 2 * 3 + 2 * 3 and max(len(line.rstrip()) for line in lines) <= 80
 
 
 def assert_table(repo: Path, texts: list[str]) -> None:
