@@ -47,14 +47,11 @@ def vmap(work: Work) -> Callable[[], Sequence[float]]:
     Folds differ by some images: of each it takes as many as the smallest has.
     """
     jax.config.update("jax_default_prng_impl", "rbg")  # cheaper random numbers, for the dropout
-    initial, apply = stax.serial(
-        stax.Dense(HIDDEN[0]), stax.Relu, stax.Dropout(1 - DROPOUT),
-        stax.Dense(HIDDEN[1]), stax.Relu, stax.Dense(10), stax.LogSoftmax,
-    )  # fmt: skip
+    (initial, apply), (_, answer) = map(simple_nn, ("train", "test"))
     start, update, weights_of = optimizers.adam(RATE)
 
     def loss(weights, images, labels, key):
-        chances = apply(weights, images, rng=key, mode="train")
+        chances = apply(weights, images, rng=key)
         return -jnp.take_along_axis(chances, labels[:, None], 1).mean()
 
     def epoch(images, labels, state, order, key, done):
@@ -69,7 +66,7 @@ def vmap(work: Work) -> Callable[[], Sequence[float]]:
         return jax.lax.scan(step, state, (order, done + jnp.arange(len(order))))[0]
 
     def accuracy(images, labels, state, rows):
-        chances = apply(weights_of(state), images[rows], rng=jax.random.key(0), mode="test")
+        chances = answer(weights_of(state), images[rows], rng=jax.random.key(0))
         return (chances.argmax(1) == labels[rows]).mean()
 
     def train() -> Sequence[float]:
@@ -87,6 +84,13 @@ def vmap(work: Work) -> Callable[[], Sequence[float]]:
         return np.asarray(accuracies).tolist()
 
     return train
+
+
+def simple_nn(mode: str) -> tuple[Callable, Callable]:
+    return stax.serial(
+        stax.Dense(HIDDEN[0]), stax.Relu, stax.Dropout(1 - DROPOUT, mode),
+        stax.Dense(HIDDEN[1]), stax.Relu, stax.Dense(10), stax.LogSoftmax,
+    )  # fmt: skip
 
 
 def alike(rows: tuple[np.ndarray, ...]) -> np.ndarray:
