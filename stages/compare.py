@@ -14,16 +14,7 @@ from taller.common.errors import UserError, refuse
 from taller.datasets import dataset
 from taller.report import tables
 from taller.report.context import context
-from taller.report.figures import (
-    calibration,
-    confusion,
-    cost,
-    folds,
-    images,
-    loss_curves,
-    style,
-)
-from taller.report.figures.style import Figure
+from taller.report.figures import calibration, confusion, cost, folds, images, loss_curves, style
 from taller.report.format import render
 from taller.statistics.comparison import RESULTS, Comparison, read, read_table
 
@@ -74,7 +65,7 @@ def delete_leftovers(known: set[Path]) -> None:
             shutil.rmtree(path)
 
 
-def draw_pictures(comparison: Comparison) -> dict[str, Figure]:
+def draw_pictures(comparison: Comparison) -> dict[str, style.Figure]:
     """Draw the pictures, by the names of their files without the ending."""
     models, data = comparison.models, comparison.data
     # To Matplotlib, dollars would make a formula of a name.

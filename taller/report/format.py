@@ -128,8 +128,8 @@ def flowed(text: str) -> str:
     """Markdown with each paragraph in one line, so that templates can break lines as they like."""
     lines: list[str] = [""]
     for line in (re.sub(" +", " ", line).strip(" ") for line in text.split("\n")):
-        own = not line or line.startswith(("#", "|", "- ", "!["))
-        if own or not lines[-1] or lines[-1].startswith(("#", "|", "![")):
+        starts = not line or line.startswith(("#", "|", "- ", "!["))
+        if starts or not lines[-1] or lines[-1].startswith(("#", "|", "![")):
             lines += [line] * bool(line or lines[-1])
         else:
             lines[-1] += line if line[0] in ",.;:)" else f" {line}"

@@ -77,12 +77,12 @@ SCORES = [np.linspace(0.95, 0.96, 5), np.linspace(0.955, 0.97, 5), np.linspace(0
 
 @pytest.fixture(scope="module")
 def browser() -> str:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not found:
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not program:
         message = f"NO BROWSER ({', '.join(BROWSERS)}): the plots page was NOT seen drawn"
         warnings.warn(message, stacklevel=1)  # pytest prints it even where it hides skips
         pytest.skip(message)
-    return found
+    return program
 
 
 @pytest.fixture(scope="module")
