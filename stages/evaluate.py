@@ -48,8 +48,8 @@ def load(path: Path, data: Dataset) -> Classifier:
     """The model in a file, which must be one of this data set."""
     model = store.load(path)
     if (model.names, model.shape) != (data.names, data.shape):
-        found = f"{', '.join(model.names)}, {model.shape}"
-        raise UserError(f"{path}: expected the classes and shape of data/test, found {found}")
+        actual = f"{', '.join(model.names)}, {model.shape}"
+        raise UserError(f"{path}: expected the classes and shape of data/test, found {actual}")
     return model
 
 

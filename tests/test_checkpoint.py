@@ -1,7 +1,6 @@
 """Checkpoints: what is damaged or hostile is ignored, and any change makes another key."""
 
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +30,11 @@ def test_what_is_saved_last_is_loaded(fit, capsys):
     assert reached["history"] == REACHED["history"]
     assert capsys.readouterr().out == "cnn: fold 1: goes on after epoch 2 of 4\n"
     assert [path.name for path in fit.path.parent.iterdir()] == ["fold 1.pt"]
+    # What is under other keys is there, until the stage that it is of has ended.
+    other = checkpoint.of_stage("kfold_train.cnn", [], seed=2)
+    assert other.of_fit("fold 1", "cnn: fold 1", 4).load() is None and fit.load()
+    other.remove()
+    assert fit.load() is None
 
 
 class Hostile:
@@ -98,14 +102,3 @@ def test_the_key_is_another_one_after_any_change(workdir, monkeypatch):
         monkeypatch.setattr(owner, "__version__", "0")
         keys.append(key())
     assert len({*keys}) == len(keys)
-
-
-def test_those_under_other_keys_stay_until_the_stage_has_ended(workdir):
-    other = checkpoint.of_stage("finetune.a", [])
-    other.of_fit("fold 1", "a", 4).save(REACHED)
-    for seed in (1, 2):
-        checkpoints = checkpoint.of_stage("finetune.b", [], seed=seed)
-        checkpoints.of_fit("fold 1", "b", 4).save(REACHED)
-    assert checkpoint.of_stage("finetune.b", [], seed=1).of_fit("fold 1", "b", 4).load()
-    checkpoints.remove()
-    assert [path.name for path in Path(".cache/checkpoints").iterdir()] == ["finetune.a"]

@@ -222,7 +222,7 @@ class Interrupt(Exception):
 def test_one_that_was_interrupted_ends_in_the_same_bits(workdir, monkeypatch, capsys, done):
     monkeypatch.setattr(letters, "UNSEEN", 200)
     config = LettersConfig.model_construct(**LETTERS | {"images": 1000})
-    saved, count = checkpoint.of_stage("pretrain.base", [], config=config), letters.PARTS
+    saved, count = checkpoint.of_stage("pretrain.base", [], config=config), letters.CHUNKS
 
     def build():
         return cnn.build(len(letters.names()), letters.SHAPE, [4, 8], 16, dropout=0.5)

@@ -23,7 +23,7 @@ from taller.datasets.splits import choose_test
 
 GROUPS, HEADER = "groups.csv", ["file", "group"]
 SIDES = ("train", "test")
-PARTS = (*SIDES, "val", "valid", "validation", "dev")  # as others call parts of a data set
+SPLIT_NAMES = (*SIDES, "val", "valid", "validation", "dev")  # as others call parts of a data set
 # What file managers and archives put beside pictures; names in lower case.
 HIDDEN = ("thumbs.db", "desktop.ini", "__macosx")
 # Control characters, halves of characters, and Unicode's signs for a new line and a paragraph.
@@ -173,7 +173,7 @@ class Listing:
         return name
 
     def _check(self, classes: dict[str, set[str]]) -> Iterator[str]:
-        for name in {one.casefold() for one in classes[""]} & {*PARTS}:
+        for name in {one.casefold() for one in classes[""]} & {*SPLIT_NAMES}:
             yield f"{name}: expected a class, or folders train and test alone, found another part"
         for side in self.sides or [""]:
             if len(names := sorted(classes[side])) < 2:

@@ -13,7 +13,7 @@ from taller.common.errors import UserError
 from taller.datasets.dataset import Dataset, load_array
 
 TEST_SHARE = "params.yaml: preprocess.test_share"
-PARTS = 12  # whose every union is tried: 4096
+CHUNKS = 12  # whose every union is tried: 4096
 CLOSE = 0.01  # of all images, misplaced: near enough to look no further
 TRIES = 2  # numbers of folds
 
@@ -138,10 +138,10 @@ def _partitions(
 ) -> Iterator[np.ndarray]:
     """Ways to put images into parts of undivided groups: int64, shape (n,)."""
     unique, places = np.unique(groups, return_inverse=True)
-    if len(unique) <= PARTS:
+    if len(unique) <= CHUNKS:
         yield np.random.default_rng(seed).permutation(len(unique))[places]
         return
-    most = max(PARTS, int(np.ceil(1 / min(share, 1 - share))))
+    most = max(CHUNKS, int(np.ceil(1 / min(share, 1 - share))))
     most = min(most, len(unique), int(np.bincount(labels).max()))
     off = {folds: abs(max(1, round(share * folds)) / folds - share) for folds in range(2, most + 1)}
     for folds in sorted(off, key=lambda one: (off[one], one))[:TRIES]:
@@ -165,7 +165,7 @@ def _nearest(
     count = int(parts.max()) + 1
     table = np.zeros((count, len(wanted)), np.int64)
     np.add.at(table, (parts, labels), 1)
-    if count <= PARTS:
+    if count <= CHUNKS:
         unions = np.array([*itertools.product((0, 1), repeat=count)])
     else:  # for a share near 0 or 1
         unions = np.concatenate([np.eye(count, dtype=np.int64), 1 - np.eye(count, dtype=np.int64)])

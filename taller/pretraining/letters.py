@@ -22,7 +22,7 @@ SCALING = Scaling(mean=(0.0,), std=(1.0,), size=(glyphs.SIDE, glyphs.SIDE))
 SHAPE = (1, *SCALING.size)
 UNSEEN = 4000  # letters of unseen fonts, for the accuracy
 DIGITS = "0123456789"
-PARTS = 10  # of the letters; a checkpoint follows each
+CHUNKS = 10  # of the letters; a checkpoint follows each
 
 
 class LettersConfig(Section):
@@ -91,7 +91,7 @@ def pretrain(
         Where each part is saved, under `label`, to go on from.
     """
     batches = split(config.images, config.batch_size)
-    count = min(PARTS, len(batches))
+    count = min(CHUNKS, len(batches))
     ends = [len(batches) * part // count for part in range(count + 1)]
     parts = [
         Letters(glyphs.FONTS, batches[start:end], device, f"letters, part {part} of {count}")

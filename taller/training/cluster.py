@@ -1,7 +1,7 @@
 """Fits on the workers of a Dask cluster instead of this machine's cores.
 
-joblib's backend hands out the fits. The scheduler only passes things on, and needs nothing of this
-project; a worker has to compute as this process does, bit for bit, or is refused.
+joblib's backend hands out the fits. A worker has to compute as this process does, bit for bit, or
+is refused.
 """
 
 import functools
@@ -40,20 +40,18 @@ def scheduler() -> str:
 def run(function: Callable, fits: Sequence[tuple], shared: tuple, *, report: Report) -> list:
     """Call ``function(*shared, *fit, report)`` for each fit (repeat, fold, checkpoint), on workers.
 
-    A fit that has ended is saved here, in its checkpoint, and is not made again. One whose worker
-    is lost is made again on another. `report` is called when a fit has ended.
+    A fit that ends is saved here, in its checkpoint; one whose worker is lost runs on another.
+    `report` is called when a fit has ended.
 
     Raises
     ------
     UserError
-        Where there is no such scheduler or no worker, one would compute other bits, or all are
-        lost.
+        Without scheduler or workers, where one would compute other bits, or where all are lost.
     """
     (training, *arrays), outcomes, calls = shared, {}, []
     with _connected(scheduler()) as client:
         call = functools.partial(_fit, checkpoint.environment(), function, training)
-        # To every worker once, a memory map as a plain array. Neither joblib nor the scheduler
-        # has to open what is of this project.
+        # To every worker once. Neither joblib nor the scheduler opens objects of this project.
         call, *arrays = client.scatter([call, *map(np.asarray, arrays)], broadcast=True, hash=False)
         for number, (*fit, saved) in enumerate(fits):
             reached = saved and saved.load()
@@ -62,10 +60,8 @@ def run(function: Callable, fits: Sequence[tuple], shared: tuple, *, report: Rep
             else:
                 calls.append(joblib.delayed(operator.call)(call, number, *fit, *arrays))
         with joblib.parallel_config(_backend(client)):
-            parallel = joblib.Parallel(
-                batch_size=1, pre_dispatch="all", return_as="generator_unordered"
-            )
-        for number, outcome, reached, last in parallel(calls) if calls else ():
+            job = joblib.Parallel(batch_size=1, pre_dispatch="all", return_as="generator_unordered")
+        for number, outcome, reached, last in job(calls) if calls else ():
             if saved := fits[number][-1]:
                 saved.save(reached)
             outcomes[number] = outcome
@@ -103,10 +99,10 @@ def _memory(reached: dict | None) -> SimpleNamespace:
 
 def _difference(expected: dict[str, str], dask_worker: "Worker") -> str:
     """In what this process, a worker, differs from the one that asks, or nothing."""
-    found = {**_environment(), "threads": str(dask_worker.state.nthreads)}
+    actual = {**_environment(), "threads": str(dask_worker.state.nthreads)}
     for name, value in {**expected, "threads": "1"}.items():
-        if found[name] != value:
-            return f"expected {name} {value or 'not set'}, found {found[name] or 'not set'}"
+        if actual[name] != value:
+            return f"expected {name} {value or 'not set'}, found {actual[name] or 'not set'}"
     return ""
 
 

@@ -96,8 +96,8 @@ def load(path: Path) -> Classifier:
     except FileNotFoundError:
         raise UserError(f"{path}: missing; run dvc pull, or dvc repro") from None
     except UNREADABLE as error:
-        found = shown(str(error)) or type(error).__name__
-        raise UserError(f"{path}: expected a model of this project, found: {found}") from None
+        reason = shown(str(error)) or type(error).__name__
+        raise UserError(f"{path}: expected a model of this project, found: {reason}") from None
 
 
 def load_start(folder: Path, network_name: str, repeats: int, key: str) -> list[Classifier]:
