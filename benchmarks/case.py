@@ -5,6 +5,7 @@ FUNCTION, as ``module:name``, yields records, which are written to FILE as lines
 
 import importlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ def timed(prepare: str, images: int, epochs: int, **options) -> Iterator[dict]:
 
 def main() -> None:
     function, options, path = sys.argv[1:]
-    stage.end_with_parent()
+    stage.end_with_parent(os.getppid())
     with stage.one_line(function), open(path, "w", encoding="utf-8") as file:
         for record in named(function)(**json.loads(options)):
             print(json.dumps(record), file=file, flush=True)

@@ -34,8 +34,6 @@ def run(stage: Callable[..., None]) -> None:
             parser.add_argument(one.name, metavar=one.name.upper())
     arguments = vars(parser.parse_args())
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if "DVC_STAGE" in os.environ:  # DVC sets it; a stage started by hand may go on alone
-        end_with_parent()
     with one_line(name):
         params.read("numerics", params.Numerics)  # what `portable.pin` made of it
         print(portable.describe(), flush=True)
@@ -60,10 +58,18 @@ def one_line(program: str) -> Iterator[None]:
         sys.exit(130)
 
 
-def end_with_parent(number: int = signal.SIGTERM) -> None:
-    """Have Linux send this process a signal when its parent ends; elsewhere nothing happens.
+def end_with_parent(parent: int, number: int = signal.SIGTERM) -> None:
+    """Have Linux send this process a signal when its parent ends, or now if that is gone.
 
     Two runs of a stage would write the same files: one whose DVC was killed must not go on.
+    Elsewhere nothing happens.
+
+    Parameters
+    ----------
+    parent : int
+        The process that started this one.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), number)

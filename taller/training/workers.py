@@ -97,9 +97,7 @@ def _begin(messages, parent: int, function: Callable, shared: tuple) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the parent ends the others
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    end_with_parent(signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before
-        os._exit(1)
+    end_with_parent(parent, signal.SIGKILL)
     torch.set_num_threads(1)  # threads that share a computation are missing in a fork
 
 
