@@ -1,5 +1,6 @@
 """Images cut into batches, and what is done to them on their way into the network."""
 
+import ctypes
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from torch.nn.functional import interpolate
 
 # Bytes of stored inputs that are gathered and prepared at once, if those of a batch are fewer.
 AT_ONCE = 2**19
+# Batches of more input bytes than this go back to the system at once: glibc would hold blocks of
+# up to 32 MB, in holes that the next batch just does not fit into, which is twice the memory.
+LARGE, BLOCK, M_MMAP_THRESHOLD = 2**28, 2**22, -3
 Batch = tuple[Tensor, Tensor]
 Prepare = Callable[[Tensor], Tensor]
 
@@ -72,6 +76,8 @@ def split(count: int, size: int) -> list[int]:
 
 def tensor(array: np.ndarray) -> Tensor:
     """The array's own memory as a tensor."""
+    if array.nbytes > LARGE and hasattr(library := ctypes.CDLL(None), "mallopt"):
+        library.mallopt(M_MMAP_THRESHOLD, BLOCK)
     with warnings.catch_warnings():
         # Memory maps are read-only, and nothing here writes to inputs.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")

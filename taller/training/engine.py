@@ -33,8 +33,7 @@ class TrainingConfig(Section):
     def with_min_steps(self, images: int, label: str) -> Self:
         """The same, with the epochs that `min_steps` takes if they are more, which it prints.
 
-        Of 1,000 images four epochs are sixty steps, after which a network from scratch knows
-        nothing, and one whose last layer alone is trained does: such a comparison is unfair.
+        Of 1,000 images four epochs are sixty steps: enough for a last layer, not from scratch.
         """
         steps = -(-images // self.batch_size)
         epochs = max(self.epochs, -(-self.min_steps // steps))
@@ -100,8 +99,7 @@ def fit(
         Of the learning rates over the steps. One cycle: Smith and Topin (2018),
         Super-convergence, section 4, with the defaults of PyTorch's `OneCycleLR`.
     seed : int
-        Decides the initial weights and, with the number of the epoch alone, the order of the
-        images and the dropout: no epoch hangs on the generators' state after another.
+        Decides the initial weights and, with the epoch's number alone, order and dropout.
     label_smoothing : float
         Share of the target, 0 to 1, spread over all classes.
     validation : iterable of batches, optional

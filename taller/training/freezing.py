@@ -138,11 +138,11 @@ def activations(
     if len(frozen) == 0:
         return images
     frozen.to(device, memory_format=torch.channels_last).eval()
-    out, start = None, 0
+    inputs, out, start = tensor(images), None, 0
     with torch.inference_mode(), bar(len(images), "frozen layers", "image") as progress:
         # No batch of a single image, for which PyTorch takes other kernels than oneDNN's.
         for size in split(len(images), BATCH):
-            batch = tensor(images[start : start + size]).to(device)
+            batch = inputs[start : start + size].to(device)
             part = frozen(prepare(batch)).cpu().numpy()
             if out is None:
                 flat = dataset.empty((len(images), part[0].nbytes))
