@@ -14,7 +14,7 @@ help:
 	@echo 'make exps      experiments: the metrics and params in which they differ'
 	@echo 'make test      the tests, two minutes; make lint: ruff'
 	@echo 'make verify    is everything as guaranteed on this machine? 15 minutes'
-	@echo 'make bench     how fast, against others: 25 minutes; PARTS="limit whole" for some'
+	@echo 'make bench     how fast, against others: 25 minutes; PARTS="simple_nn repro" for some'
 	@echo 'make ajuste    a grid of settings for each network;  make estudio: what pretraining is worth'
 	@echo 'make worker SCHEDULER=tcp://HOST:8786   this machine trains folds for repro, ajuste and'
 	@echo '               estudio that have the same SCHEDULER'
