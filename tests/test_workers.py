@@ -50,11 +50,12 @@ def killed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "told"), [(killed, r"SIGKILL \(out of memory\?\)"), (partial(os._exit, 3), "status 3")]
+    ("how", "end_of_it"),
+    [(killed, r"SIGKILL \(out of memory\?\)"), (partial(os._exit, 3), "status 3")],
 )
 @linux
-def test_a_worker_that_is_lost_is_one_line(how, told):
-    with pytest.raises(UserError, match=f"^expected the process of a fit .* ended by {told}$"):
+def test_a_worker_that_is_lost_is_one_line(how, end_of_it):
+    with pytest.raises(UserError, match=f"^expected the process of a fit .* ended by {end_of_it}$"):
         run(end, [(how,), (partial(time.sleep, 60),)], ())
 
 

@@ -56,39 +56,40 @@ def run(
     others = {*multiprocessing.active_children()}
     workers: set[multiprocessing.Process] = set()
     sys.stdout.flush()  # or each fork would print what is in the buffer
-    with ProcessPoolExecutor(min(processes, len(items)), context, _begin, initial) as executor:
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until `_begin` is ready
-        try:
-            futures = [executor.submit(_call, item) for item in items]
-            workers = {*multiprocessing.active_children()} - others
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            pending = {*futures}
-            while pending:
-                done, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-                while not messages.empty():
-                    report(*messages.get())
-                for future in done:
-                    future.result()
-        except BaseException as error:
-            lost = isinstance(error, BrokenProcessPool)
-            how = _end_of(workers) if lost else ""
-            for worker in workers:
-                worker.kill()
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            if lost:
-                raise UserError(f"expected the process of a fit to last, found {how}") from None
-            raise
+    try:
+        with ProcessPoolExecutor(min(processes, len(items)), context, _begin, initial) as executor:
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until `_begin` is ready
+            try:
+                futures = [executor.submit(_call, item) for item in items]
+                workers = {*multiprocessing.active_children()} - others
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                pending = {*futures}
+                while pending:
+                    done, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+                    while not messages.empty():
+                        report(*messages.get())
+                    for future in done:
+                        future.result()
+            except BrokenProcessPool:
+                raise  # the pool ends the others itself
+            except BaseException:
+                for worker in workers:
+                    worker.kill()
+                raise
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    except BrokenProcessPool:
+        how = _end_of(workers)
+        raise UserError(f"expected the process of a fit to last, found it ended by {how}") from None
     return [pickle.loads(future.result()) for future in futures]
 
 
 def _end_of(workers: set[multiprocessing.Process]) -> str:
-    for worker in workers:
-        worker.join()
-    # The pool itself ends the others with SIGTERM.
-    codes = {worker.exitcode for worker in workers} - {0, -signal.SIGTERM}
+    codes = {worker.exitcode for worker in workers} - {0, -signal.SIGTERM}  # SIGTERM: the pool's
     code = next(iter(codes), -signal.SIGTERM)
-    how = signal.Signals(-code).name if code < 0 else f"status {code}"
-    return f"it ended by {how}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
+    if code == -signal.SIGKILL:
+        return "SIGKILL (out of memory?)"
+    return signal.Signals(-code).name if code < 0 else f"status {code}"
 
 
 def _begin(messages, parent: int, function: Callable, shared: tuple) -> None:
