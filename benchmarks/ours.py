@@ -88,11 +88,11 @@ def simple_share() -> Iterator[dict]:
     work = Work(images=6400, epochs=4, folds=2)
     network = simple.build(10, work.data.shape, HIDDEN, DROPOUT)
     work.splits  # noqa: B018 (cut outside of what is timed)
-    step, answer = (
+    step, inference = (
         products(network, work.data.shape, work.batch, train) for train in (True, False)
     )
     steps = work.images * work.epochs / work.batch  # on two folds, and as much validation
-    yield share(lambda: validated(work), lambda: steps * (seconds(step) + seconds(answer)))
+    yield share(lambda: validated(work), lambda: steps * (seconds(step) + seconds(inference)))
 
 
 def frozen_share() -> Iterator[dict]:

@@ -20,7 +20,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from taller.common import files, params, stage
 from taller.common.errors import UserError
 from taller.report.figures import style
-from taller.report.format import listed, plain, thousands
+from taller.report.format import enumeration, plain, thousands
 from taller.statistics.folds import corrected_interval, corrected_t_test, holm
 
 RESULTS = Path("resultados")
@@ -63,24 +63,24 @@ def results(place: str) -> tuple[dict[str, Any], pd.DataFrame]:
 def grid_tables(settings: dict[str, Any]) -> dict[str, pd.DataFrame]:
     rows = []
     for network in [name for name in settings if name != "learning_rate"]:
-        (knob,) = {*settings[network]} - {"epochs"}
-        axes = settings["learning_rate"], settings[network]["epochs"], settings[network][knob]
+        (param,) = {*settings[network]} - {"epochs"}
+        axes = settings["learning_rate"], settings[network]["epochs"], settings[network][param]
         cells = ["-".join(map(str, cell)) for cell in product(*axes)]
-        rows += [grid_row(f"ajuste/{network}/{cell}", knob, "sí") for cell in cells]
+        rows += [grid_row(f"ajuste/{network}/{cell}", param, "sí") for cell in cells]
         if network == SCRATCH[0]:
-            rows.append(grid_row(f"ajuste/{network}/{WORKSHOP}", knob, "no"))
+            rows.append(grid_row(f"ajuste/{network}/{WORKSHOP}", param, "no"))
     return {"ajuste": with_winners(pd.DataFrame(rows))}
 
 
-def grid_row(place: str, knob: str, in_grid: str) -> dict[str, Any]:
+def grid_row(place: str, param: str, in_grid: str) -> dict[str, Any]:
     fit, scores = results(place)
     used = fit["training"] | fit["training"]["model_params"]
     return {
         "modelo": fit["model"],
         "tasa de aprendizaje": used["learning_rate"],
         "épocas": used["epochs"],
-        "hiperparámetro propio": knob,
-        "valor": used[knob],
+        "hiperparámetro propio": param,
+        "valor": used[param],
         "calendario": used["schedule"],
         "accuracy": scores["accuracy"].item(),
         "pérdida logarítmica": scores["log_loss"].item(),
@@ -219,7 +219,7 @@ def _points(axes: Axes, places: pd.Series, rows: pd.DataFrame, **look: object) -
 
 
 def _name_axes(axes: Axes, sizes: pd.Series) -> None:
-    names = ["todas" if one == "all" else listed(one.split(", ")) for one in sizes.index]
+    names = ["todas" if one == "all" else enumeration(one.split(", ")) for one in sizes.index]
     axes.set(
         xticks=range(len(sizes)),
         xticklabels=[f"{name}\n{thousands(size)}" for name, size in zip(names, sizes, strict=True)],

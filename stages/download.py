@@ -27,7 +27,7 @@ def download(name: str, data: Path = DATA, cache: Path = CACHE) -> None:
             break
         try:
             for file, content in serve([*absent]):
-                fetch.checked(f"{source}: {file}", content, item.sha256[file])
+                fetch.check(f"{source}: {file}", content, item.sha256[file])
                 with files.atomic_write(raw / file) as stream:
                     stream.write(content)
                 absent.remove(file)

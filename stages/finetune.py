@@ -19,7 +19,7 @@ from taller.common.params import Contestant, Device, NetworkName, Seed, Threads
 from taller.datasets import dataset
 from taller.training import checkpoint, cost, engine, freezing, store
 from taller.training.batches import identity
-from taller.training.cross_validation import Training, cross_validate, joined
+from taller.training.cross_validation import Training, cross_validate, join
 from taller.training.engine import TrainingConfig
 
 TRAIN = Path("data/train")
@@ -100,7 +100,7 @@ def finetune(name: str) -> None:
         repeats.append(outcome)
         if repeat == 0:
             fitted = frozen.cpu().state_dict() | outcome.state
-    outcome = joined(repeats)
+    outcome = join(repeats)
 
     outcome.save(me.cv)
     arguments = {"classes": data.classes, "shape": data.shape}

@@ -15,7 +15,7 @@ from taller.common.params import Contestant, Device, NetworkName, Seed
 from taller.datasets import dataset
 from taller.training import checkpoint, cost, engine, store
 from taller.training.batches import Scaling
-from taller.training.cross_validation import Training, cross_validate, joined
+from taller.training.cross_validation import Training, cross_validate, join
 from taller.training.engine import TrainingConfig
 
 TRAIN = Path("data/train")
@@ -49,7 +49,7 @@ def kfold_train(name: str) -> None:
                 repeat=repeat, label=name, checkpoints=checkpoints,
             )
         )  # fmt: skip
-    outcome = joined(repeats)
+    outcome = join(repeats)
 
     outcome.save(me.cv)
     store.save(me.model, config.network, arguments, scaling, data.names, outcome.state)

@@ -48,7 +48,7 @@ def preprocess() -> None:
     if train.groups is not None:
         sides = [{*part.groups.tolist()} for part in (train, test)]
         groups = {
-            "kept_together": chosen.groups == "auto",
+            "grouped": chosen.groups == "auto",
             "train": len(sides[0]),
             "test": len(sides[1]),
             "shared": len(sides[0] & sides[1]),

@@ -17,7 +17,7 @@ from taller.datasets.dataset import Dataset
 from taller.evaluation import metrics
 
 DIGITS, FRUIT = tuple("0123456789"), ("manzana", "pera", "ciruela", "uva", "higo")
-WRITERS = {"kept_together": True, "train": 539, "test": 297, "shared": 0}
+WRITERS = {"grouped": True, "train": 539, "test": 297, "shared": 0}
 TRAIN, TEST = 600, 200  # images
 SHORT = {"simple_nn": "SimpleNN", "cnn": "CNN", "resnet18": "ResNet18"}
 MODEL_PARAMS = {"simple_nn": {"hidden": [128, 64], "dropout": 0.2}, "cnn": {"units": 64}}

@@ -19,7 +19,7 @@ from taller.common import seeds
 from taller.networks.simple_nn import SimpleNN
 from taller.training import engine, workers
 from taller.training.batches import Scaling
-from taller.training.cross_validation import Training, cross_validate, joined
+from taller.training.cross_validation import Training, cross_validate, join
 from taller.training.engine import TrainingConfig
 
 CPU = torch.device("cpu")
@@ -154,7 +154,7 @@ def test_scores_are_scikit_learns_of_the_last_epoch(digits, monkeypatch, tmp_pat
         scores = {row["metric"]: row["value"] for row in outcome.scores if row["fold"] == fold + 1}
         assert scores == pytest.approx(expected, rel=1e-9)
         assert scores["log_loss"] == pytest.approx(one.history[-1]["val_loss"], rel=1e-6)
-    both = joined([cross_validate(TRAINING, digits.images, digits.labels, FOLDS), outcome])
+    both = join([cross_validate(TRAINING, digits.images, digits.labels, FOLDS), outcome])
     assert len(both.scores) == 2 * len(outcome.scores) and both.state and not outcome.state
     outcome.save(tmp_path)
     assert list(pd.read_csv(tmp_path / "scores.csv")) == ["repeat", "fold", "metric", "value"]

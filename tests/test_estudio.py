@@ -75,14 +75,14 @@ def test_every_cell_is_a_section_that_its_stage_reads(cells, workdir):
 def test_networks_have_grids_of_one_size_and_params_yaml_has_what_won(cells):
     content, table = params.load(ROOT / "params.yaml"), pd.read_csv(ROOT / "resultados/ajuste.csv")
     sections = content["kfold_train"] | content["finetune"]
-    knobs = {"simple_nn": "dropout", "cnn": "dropout", "resnet18": "weight_decay"}
-    for name, knob in knobs.items():
-        chosen = [sections[name][key] for key in ("learning_rate", "epochs", knob)]
+    settings = {"simple_nn": "dropout", "cnn": "dropout", "resnet18": "weight_decay"}
+    for name, setting in settings.items():
+        chosen = [sections[name][key] for key in ("learning_rate", "epochs", setting)]
         assert sum(place.startswith(f"ajuste/{name}/0") for place in cells) == 12
         assert f"ajuste/{name}/{'-'.join(map(str, chosen))}" in cells
     # The committed table has a header alone until the grid has run on the code as it is.
     won = table[table["elegida"] == "sí"].sort_values("modelo").iterrows()
-    for (_, row), name in zip(won, sorted(knobs), strict=False):
+    for (_, row), name in zip(won, sorted(settings), strict=False):
         keys = "learning_rate", "epochs", row["hiperparámetro propio"]
         values = row["tasa de aprendizaje"], row["épocas"], row["valor"]
         assert values == tuple(sections[name][key] for key in keys)

@@ -53,7 +53,7 @@ def test_a_share_of_each_class_is_for_testing_and_classes_take_turns(raw):
     assert test.labels.tolist() == [0, 1] and training.groups is test.groups is None
     assert sorted(levels(training) + levels(test)) == [0, 1, 2, 3, 4, 5]
     assert facts == {
-        "copies": 0, "several_frames": 0, "test": "held_out", "origins": None,
+        "duplicates": 0, "several_frames": 0, "test": "drawn", "groups": None,
         "smallest": [6, 4], "largest": [6, 4],
     }  # fmt: skip
 
@@ -69,7 +69,7 @@ def test_given_parts_stay_and_are_in_the_order_of_bytes(tmp_path):
     assert levels(training) == [5, 2, 4, 6, 1, 3, 0] and training.labels.dtype == np.int64
     assert levels(test) == [7, 8, 9] and facts["test"] == "given"
     shutil.rmtree(raw / "test")
-    assert (len(read(raw)[1]), read(raw)[2]["test"]) == (3, "held_out")
+    assert (len(read(raw)[1]), read(raw)[2]["test"]) == (3, "drawn")
     (raw / "train").rename(raw / "test")
     assert lines(raw) == ["train: expected a folder beside test, found none"]
 
@@ -81,7 +81,7 @@ def test_folders_in_a_class_are_groups_whatever_the_class(tmp_path):
     )  # fmt: skip
     training, test, facts = read(raw)
     assert training.groups.tolist() == [0, 0, 3, 3] and test.groups.tolist() == [1, 2]
-    assert training.groups.dtype == np.int64 and facts["origins"] == "folders"
+    assert training.groups.dtype == np.int64 and facts["groups"] == "folders"
     (raw / "test/dog/da").rename(raw / "test/dog/ana")
     (line,) = lines(raw)
     assert line.startswith("test/dog/ana/1.png: expected a test of other groups than training")
@@ -99,7 +99,7 @@ def table(raw: Path, *rows: str, head: str = "file,group") -> None:
 def test_a_table_has_the_groups_and_wins_over_folders(raw):
     table(raw, *rows_of("abcabc"), head="\ufefffile,group")  # as Excel writes it
     training, test, facts = read(raw)
-    assert facts["origins"] == "groups.csv" and not {*training.groups} & {*test.groups}
+    assert facts["groups"] == "groups.csv" and not {*training.groups} & {*test.groups}
     for data in (training, test):
         assert data.groups.tolist() == [level % 3 for level in levels(data)]
     for name in ("cat", "dog"):  # the folders would say that each class has one group
@@ -138,7 +138,7 @@ def test_what_is_left_out_is_counted_and_named(raw, capsys):
     frames[0].save(raw / "dog/a.gif", save_all=True, append_images=frames[1:])
     training, test, facts = read(raw)
     assert len(training) + len(test) == 7
-    assert (facts["copies"], facts["several_frames"], facts["largest"]) == (2, 1, [5, 50])
+    assert (facts["duplicates"], facts["several_frames"], facts["largest"]) == (2, 1, [5, 50])
     assert capsys.readouterr().out.splitlines() == [
         "pictures: 6 left out, as they are no pictures of a class: .DS_Store, README.md, "
         "__MACOSX and 3 more",

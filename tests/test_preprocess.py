@@ -52,7 +52,7 @@ def test_what_takes_part_is_a_stratified_subset_with_folds_of_every_repeat(run, 
     assert len(folds) == 2 and not np.array_equal(*folds)
     sample = dataset.load(Path("resultados/muestra"))
     assert np.array_equal(sample.images, mnist[0].images[:100])
-    writers = {"kept_together": True, "train": len({*train.groups}), "test": 297, "shared": 0}
+    writers = {"grouped": True, "train": len({*train.groups}), "test": 297, "shared": 0}
     counts = {
         "train_images_per_class": np.bincount(train.labels).tolist(),
         "test_images_per_class": np.bincount(mnist[1].labels).tolist(),
@@ -71,7 +71,7 @@ def test_without_groups_folds_are_random_and_more_repeats_leave_the_first(run):
     _, folds, _ = run()
     train, more, facts = run(groups="none", repeats=3)
     assert train.groups is None and not np.array_equal(more[0], folds[0])
-    assert facts["groups"]["kept_together"] is False
+    assert facts["groups"]["grouped"] is False
     assert np.array_equal(run(groups="none", repeats=1)[1], more[:1])
 
 
@@ -82,8 +82,8 @@ def test_drawn_pictures_give_the_same_whether_or_not_they_fit_into_memory(run, m
     changes = {"subset": None, "image_size": 16, "folds": 3, "test_share": 0.25}
     train, _, facts = run("cosas", **changes)
     assert train.shape == (3, 16, 16) and train.names[0] == "casa" and len(train) == 6 * 3 * 3
-    assert facts["groups"] == {"kept_together": True, "train": 18, "test": 6, "shared": 0}
-    assert facts["pictures"]["origins"] == "folders" and facts["pictures"]["test"] == "held_out"
+    assert facts["groups"] == {"grouped": True, "train": 18, "test": 6, "shared": 0}
+    assert facts["pictures"]["groups"] == "folders" and facts["pictures"]["test"] == "drawn"
     before = outputs()
     monkeypatch.setattr(dataset, "LIMIT", 0)
     monkeypatch.setattr(dataset, "CHUNK", 5_000)

@@ -333,7 +333,7 @@ def test_what_the_losses_say(digits, train, val, said):
         ({}, ["Los 539 escritores que identifica QMNIST (Yadav y Bottou, 2019) no se reparten",
               "Ninguno de los 297 de la prueba", "de un pliegue a otro de estos escritores, con",
               "un solo reparto, una sola red preentrenada y una semilla por"]),
-        ({"groups": WRITERS | {"kept_together": False, "shared": 12}},
+        ({"groups": WRITERS | {"grouped": False, "shared": 12}},
          ["están a los dos lados de cada pliegue", "de estas imágenes, con",
           "De los 297 de la prueba, 12 están entre ellos."]),
         ({"groups": None}, ["No se sabe de qué escritores son las imágenes"]),
@@ -349,7 +349,7 @@ def test_what_is_known_of_the_images_is_said(digits, changes, said):
 
 def test_own_pictures_are_described_and_nothing_of_mnist_is_said(workdir):
     pictures = {
-        "test": "held_out", "origins": "groups.csv", "copies": 3, "several_frames": 1,
+        "test": "drawn", "groups": "groups.csv", "duplicates": 3, "several_frames": 1,
         "smallest": [40, 30], "largest": [2000, 1500],
     }  # fmt: skip
     names = ("manzana", "pera", "a_b|c*", "uva", "higo")
@@ -498,6 +498,7 @@ def test_numbers_and_lists_as_a_spanish_reader_writes_them():
         format.scientific(66_021_888): "6,6_×_10⁷", format.plain(1e-05): "0,00001",
         format.plain([128, 64]): "128, 64", format.times(0.047): "el 4,7_% de",
         format.times(5.13): "5,1 veces", format.times(12_345.0): "12_345 veces",
-        format.listed(["uva", "higo"]): "uva e higo", format.listed(["a", "hielo"]): "a y hielo",
+        format.enumeration(["uva", "higo"]): "uva e higo",
+        format.enumeration(["a", "hielo"]): "a y hielo",
     }.items():  # fmt: skip
         assert written == expected.replace("_", SPACE)

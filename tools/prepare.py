@@ -18,7 +18,7 @@ from dvc.utils.serialize import modify_yaml
 
 from stages import compare, preprocess
 from taller.common import params, stage
-from taller.common.errors import UserError, shown
+from taller.common.errors import UserError, printable
 from taller.datasets import idx
 from taller.sources import catalogue
 from taller.training import engine
@@ -40,7 +40,7 @@ def check_params() -> None:
     """Hold params.yaml against the schemas of all stages; a `UserError` names the first key."""
     for key in params.load():
         if key not in (known := (*SCHEMAS, *NETWORKS)):
-            raise UserError(f"params.yaml: {shown(key)}: expected one of {', '.join(known)}")
+            raise UserError(f"params.yaml: {printable(key)}: expected one of {', '.join(known)}")
     single = {key: params.read(key, schema) for key, schema in SCHEMAS.items()}
     engine.choose_device(single["device"])
     for name in (downloaded := single["download"]):
@@ -77,7 +77,7 @@ def check_start(key: str, start: str, downloaded: list[str]) -> None:
     if start not in made and not Path(f"{start}.dvc").exists():
         raise UserError(
             f"params.yaml: {key}: expected what pretrain makes or download gets "
-            f"({', '.join(made)}), found {shown(start)}"
+            f"({', '.join(made)}), found {printable(start)}"
         )
 
 

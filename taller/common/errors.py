@@ -19,7 +19,7 @@ def refuse(lines: Iterable[str]) -> None:
         raise UserError("\n".join(lines[:LINES] + [f"... and {more} more"] * (more > 0)))
 
 
-def shown(value: object) -> str:
+def printable(value: object) -> str:
     """A value for a message: in one line, of at most 100 letters."""
     text = " ".join(value.split()) if isinstance(value, str) else repr(value)
     return text if len(text) <= 100 else f"{text[:100]}..."

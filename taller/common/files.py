@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from taller.common.errors import UserError, shown
+from taller.common.errors import UserError, printable
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(f"{path}: expected JSON, found: {shown(str(error))}") from None
+        raise UserError(f"{path}: expected JSON, found: {printable(str(error))}") from None
 
 
 def sha256(path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from taller.common.errors import UserError, shown
+from taller.common.errors import UserError, printable
 
 PARAMS_FILE = Path("params.yaml")
 NETWORKS = Path(__file__).parents[1] / "networks"
@@ -64,9 +64,9 @@ def load(path: Path = PARAMS_FILE) -> dict[str, Any]:
     except FileNotFoundError:
         raise UserError(f"{path}: expected in the current folder, found nothing") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: expected YAML, found: {shown(str(error))}") from None
+        raise UserError(f"{path}: expected YAML, found: {printable(str(error))}") from None
     if not isinstance(values, dict):
-        raise UserError(f"{path}: expected sections, found {shown(values)}")
+        raise UserError(f"{path}: expected sections, found {printable(values)}")
     return values
 
 
@@ -91,14 +91,14 @@ def read(key: str, schema: Any, path: Path = PARAMS_FILE) -> Any:
 def _explained(error: ValidationError, key: str, known: str) -> str:
     # An unknown key first: it is the likely reason why another one is missing.
     first, *others = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    where = shown(".".join([key, *(str(part) for part in first["loc"])]))
+    where = printable(".".join([key, *(str(part) for part in first["loc"])]))
     more = f" (and {len(others)} more)" if others else ""
     if first["type"] == "extra_forbidden":
         return f"{where}: unknown key, expected one of {known}{more}"
     if first["type"] == "missing":
         return f"{where}: expected a value, found nothing{more}"
     expected = re.sub(r"^(\w+ should (be |have |match )?|Value error, )", "", first["msg"])
-    return f"{where}: expected {expected}, found {shown(repr(first['input']))}{more}"
+    return f"{where}: expected {expected}, found {printable(repr(first['input']))}{more}"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from taller.common import files
-from taller.common.errors import UserError, shown
+from taller.common.errors import UserError, printable
 
 LIMIT = 256 * 2**20  # bytes of images that are held in memory
 CHUNK = 16 * 2**20  # bytes that are handled at a time
@@ -124,4 +124,4 @@ def load_array(path: Path, *, mapped: bool = False) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise UserError(f"{path}: expected a .npy file, found: {shown(str(error))}") from None
+        raise UserError(f"{path}: expected a .npy file, found: {printable(str(error))}") from None

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from taller.common.errors import UserError, refuse, shown
+from taller.common.errors import UserError, printable, refuse
 from taller.datasets import pictures
 from taller.datasets.dataset import Dataset, chunks
 from taller.datasets.pictures import Facts
@@ -94,10 +94,10 @@ def read(
     data = Dataset(images, labels, listing.names, groups)
     sizes = sorted((facts[row].size for row in rows), key=lambda size: (size[0] * size[1], size))
     described = {
-        "copies": len(duplicates),
+        "duplicates": len(duplicates),
         "several_frames": len(several),
-        "test": "given" if given else "held_out",
-        "origins": source,
+        "test": "given" if given else "drawn",
+        "groups": source,
         "smallest": list(sizes[0]),
         "largest": list(sizes[-1]),
     }
@@ -212,7 +212,7 @@ def _groups(listing: Listing) -> tuple[np.ndarray | None, str | None]:
         sides[name].setdefault(one.side, one.file)
     refuse(
         f"{first['test']}: expected a test of other groups than training, found {first['train']} "
-        f"of the same, {shown(repr(name))}"
+        f"of the same, {printable(repr(name))}"
         for name, first in sides.items()
         if len(first) > 1
     )
@@ -233,10 +233,10 @@ def read_groups(path: Path, files: set[str]) -> dict[str, str]:
     except (csv.Error, UnicodeDecodeError) as error:
         raise UserError(f"{GROUPS}: expected CSV in UTF-8, found: {error}") from None
     if header != HEADER:
-        actual = shown(",".join(header))
+        actual = printable(",".join(header))
         raise UserError(f"{GROUPS}: expected the header {','.join(HEADER)}, found {actual}")
     for row in rows:
-        place = f"{GROUPS}: {shown(','.join(row))}"
+        place = f"{GROUPS}: {printable(','.join(row))}"
         if len(row) != 2 or not row[1].strip():
             lines.append(f"{place}: expected a file and a group")
         elif row[0] not in files:

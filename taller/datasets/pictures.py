@@ -17,7 +17,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from taller.common import progress
-from taller.common.errors import UserError, shown
+from taller.common.errors import UserError, printable
 from taller.datasets.dataset import empty
 
 GREY = 128  # of the square around a picture: what networks' inputs are centred on
@@ -118,7 +118,7 @@ def _one_line(name: str) -> Iterator[None]:
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
         if isinstance(error, OSError) and error.errno is not None:
             raise UserError(f"{name}: expected access, found: {error.strerror}") from None
-        message = shown(str(error) or type(error).__name__)
+        message = printable(str(error) or type(error).__name__)
         raise UserError(f"{name}: expected a complete picture, found: {message}") from None
 
 

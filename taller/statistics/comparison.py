@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from taller.common import files
-from taller.common.errors import UserError, shown
+from taller.common.errors import UserError, printable
 from taller.common.params import Contestant
 from taller.statistics import folds, proportions
 from taller.statistics.folds import Estimate, Posterior, Verdict
@@ -286,4 +286,4 @@ def _read(path: Path, load: Callable[[Path], Any]) -> Any:
     try:
         return load(path)
     except (ValueError, EOFError, BadZipFile) as error:
-        raise UserError(f"{path}: cannot be read: {shown(str(error))}") from None
+        raise UserError(f"{path}: cannot be read: {printable(str(error))}") from None

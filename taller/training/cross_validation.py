@@ -78,7 +78,7 @@ class CrossValidation:
             pd.DataFrame(self.scores).to_csv(file, index=False, float_format="%.8g")
 
 
-def joined(parts: Sequence[CrossValidation]) -> CrossValidation:
+def join(parts: Sequence[CrossValidation]) -> CrossValidation:
     """The history and scores of all; the weights are the first one's."""
     history = [row for part in parts for row in part.history]
     scores = [row for part in parts for row in part.scores]
@@ -132,7 +132,7 @@ def cross_validate(
         else:
             for fit in fits:
                 outcomes.append(fit_fold(*shared, *fit, report))
-    return joined(outcomes)
+    return join(outcomes)
 
 
 def fit_fold(

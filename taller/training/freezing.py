@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from taller.common.errors import UserError, shown
+from taller.common.errors import UserError, printable
 from taller.common.progress import bar
 from taller.datasets import dataset
 from taller.training.batches import Prepare, split, tensor
@@ -40,7 +40,7 @@ def trained_layers(trainable: object, module: ModuleType, key: str) -> list[str]
     if module.HEAD not in names or any(name not in module.LAYERS for name in names):
         raise UserError(
             f"params.yaml: {key}: expected all, or a list with {module.HEAD} and any of "
-            f"{', '.join(module.LAYERS)}, found {shown(trainable)}"
+            f"{', '.join(module.LAYERS)}, found {printable(trainable)}"
         )
     return [layer for layer in module.LAYERS if layer in names]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from taller.common import files
-from taller.common.errors import UserError, shown
+from taller.common.errors import UserError, printable
 from taller.common.params import NETWORKS
 from taller.training.batches import Scaling
 from taller.training.checkpoint import UNREADABLE
@@ -96,7 +96,7 @@ def load(path: Path) -> Classifier:
     except FileNotFoundError:
         raise UserError(f"{path}: missing; run dvc pull, or dvc repro") from None
     except UNREADABLE as error:
-        reason = shown(str(error)) or type(error).__name__
+        reason = printable(str(error)) or type(error).__name__
         raise UserError(f"{path}: expected a model of this project, found: {reason}") from None
 
 

@@ -1,4 +1,4 @@
-"""The picture of what each model costs, and how well it answers for that."""
+"""The picture of what each model costs, and how often it is right for that."""
 
 from collections.abc import Sequence
 
@@ -15,20 +15,20 @@ from taller.statistics.comparison import Result
 
 
 def draw(models: Sequence[Result]) -> Figure:
-    """Accuracy against operations: of training in one panel, of an answer in the other.
+    """Accuracy against operations: of training in one panel, of inference in the other.
 
     A model that was pretrained here has two marks: a full one with the pretraining, a hollow one
     of its own fit alone, joined by a line. What others spent on downloaded weights is unknown.
     """
     title = "Exactitud (accuracy) de validación y coste"
-    figure, (training, answer) = style.panels(2, 4.4, title, sharey=True)
+    figure, (training, inference) = style.panels(2, 4.4, title, sharey=True)
     fits = [result.fit["flops"]["training"] for result in models]
-    answers = [result.inference_flops for result in models]
+    inferences = [result.inference_flops for result in models]
     unknown = [result.source == "imagenet" for result in models]
     _panel(training, models, [result.training_flops for result in models], fits, unknown)
-    _panel(answer, models, answers, answers, [False] * len(models))
+    _panel(inference, models, inferences, inferences, [False] * len(models))
     training.set(ylabel="Exactitud (accuracy, %), IC 95 %")
-    for axes, what in ((training, "para entrenarlo"), (answer, "por respuesta")):
+    for axes, what in ((training, "para entrenarlo"), (inference, "por respuesta")):
         axes.set_xlabel(f"Operaciones {what} (coma flotante, escala log.)")
     training.yaxis.set_major_formatter(style.comma)
     _explain(figure, models)
