@@ -30,7 +30,7 @@ EXTRAS = $(patsubst .venv/.ready-%,[%],$(filter-out .venv/.ready,$@))
 	@[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --constraint constraints.txt \
 	  --constraint taller/common/pins.txt --editable '.$(EXTRAS)'
-	@touch $@
+	@touch .venv/.ready $@
 
 setup: .venv/.ready
 
@@ -61,7 +61,7 @@ verify: .venv/.ready-test
 	@command -v qemu-x86_64 >/dev/null || \
 	  echo 'verify: no qemu-x86_64 (Debian: apt-get install qemu-user): no processor is emulated' >&2
 	.venv/bin/python -m tools.reproduced $(HERE)
-	$(PYTEST) tests/slow
+	$(PYTEST) --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) tests/slow # DVC often waits
 
 lint: .venv/.ready-test
 	.venv/bin/ruff check .

@@ -69,7 +69,6 @@ def load() -> tuple[torch.Tensor, torch.Tensor]:
     ("network", "trainable", "stem"),
     [
         ("resnet18", ["fc"], "sum_rgb"),
-        ("resnet18", ["fc", "layer4"], "random"),
         ("resnet18", ["fc", "conv1"], "random"),  # as in the workshop's code
         ("resnet18", "all", "sum_rgb"),
         ("efficientnet_lite0", ["fc", "conv2"], "sum_rgb"),

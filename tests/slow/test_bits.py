@@ -63,7 +63,7 @@ def emulated(start) -> dict[str, tuple[subprocess.Popen, Path]]:
     """All processors at once: one of them takes minutes, and none more than a core."""
     if not shutil.which(EMULATOR):
         return {}
-    return {name: start(EMULATOR, "-cpu", name) for name in PROCESSORS}
+    return {name: start(EMULATOR, "-cpu", name, NO_PICTURES="") for name in PROCESSORS}
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,7 @@ def test_another_processor_gives_the_same_bytes(here, emulated, processor):
     if not emulated:
         pytest.skip(f"{EMULATOR} is not here (Debian: apt-get install qemu-user): NOT TESTED")
     hashes = finish(*emulated[processor])
-    assert hashes.keys() == here.keys()
-    differing = sorted(name for name in here if hashes[name] != here[name])
+    expected = {name: one for name, one in here.items() if not name.endswith(".png")}
+    assert hashes.keys() == expected.keys()
+    differing = sorted(name for name, one in expected.items() if hashes[name] != one)
     assert not differing, f"on {processor}: {', '.join(differing)}"

@@ -13,7 +13,7 @@ from taller.common import files
 
 ROOT = Path(__file__).parents[2]
 STAGE = """
-import time
+import stages, time
 from pathlib import Path
 from taller.common import stage
 
