@@ -35,7 +35,7 @@ EXTRAS = $(patsubst .venv/.ready-%,[%],$(filter-out .venv/.ready,$@))
 setup: .venv/.ready
 
 # Before the first stage: params.yaml is checked, and the page of plots made to work offline.
-repro: setup
+repro: $(if $(SCHEDULER),.venv/.ready-cluster,setup)
 	@.venv/bin/python -m tools.prepare
 	@echo 'runs what is out of date: from nothing some 5 minutes on two cores, and 250 MB'
 	.venv/bin/dvc --wait-for-lock repro
@@ -72,8 +72,8 @@ bench: .venv/.ready-bench
 	@.venv/bin/python -m benchmarks $(PARTS)
 
 # A pipeline of its own, on the data and the pretrained networks that params.yaml asks for.
-ajuste estudio: setup
-	.venv/bin/dvc --wait-for-lock repro preprocess pretrain
+ajuste estudio: $(if $(SCHEDULER),.venv/.ready-cluster,setup)
+	.venv/bin/dvc --wait-for-lock repro download preprocess pretrain
 	cd estudio && dvc --wait-for-lock repro $@
 
 # A process for each core, pinned as stages are (stages/__init__.py) before NumPy is imported.

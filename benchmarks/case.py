@@ -21,7 +21,7 @@ def named(function: str) -> Callable:
 def timed(prepare: str, images: int, epochs: int, **options) -> Iterator[dict]:
     """Time the training of one row, without imports; the accuracy is the first fold's.
 
-    `prepare` takes a `Work` and the options, builds what does not hang on the images, and returns
+    `prepare` takes a `Work` and the options, builds what does not depend on the images, and returns
     the function that is timed. That trains on data in memory, validates after each epoch where it
     can, and returns the accuracy of each fold that it trained without.
     """

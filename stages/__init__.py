@@ -1,14 +1,3 @@
-"""What is pinned here is pinned before any module of a stage imports NumPy and PyTorch."""
+"""The stages of dvc.yaml: scripts, each of which loads, computes and saves."""
 
-import gc
-import os
-
-PARENT = os.getppid()  # read first: a DVC that is killed during the imports is gone after them
-
-from taller.common import portable, stage  # noqa: E402
-
-portable.pin()
-if "DVC_STAGE" in os.environ:  # DVC sets it; a stage started by hand may go on alone
-    stage.end_with_parent(PARENT)
-# Python's search for garbage among what is imported takes a tenth of a stage's start.
-gc.set_threshold(100_000)
+import taller.common.start  # noqa: F401

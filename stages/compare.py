@@ -1,7 +1,7 @@
 """Compare the contestants: the table, the pictures, the metrics, the report, the winner's model.
 
 Reads what the other stages wrote in resultados/, and copies the model that won by
-cross-validation. Deletes the results of what is no section of params.yaml any more.
+cross-validation. Deletes the results without a section in params.yaml.
 """
 
 import shutil
@@ -60,8 +60,9 @@ def compare() -> None:
 
 def delete_leftovers(known: set[Path]) -> None:
     """Delete the folders that are no section's: DVC would count them in a folder's hash."""
-    for path in (*RESULTS.glob("cv/*/*"), *RESULTS.glob("pretrain/*/")):
+    for path in (*RESULTS.glob("cv/*/*/"), *RESULTS.glob("pretrain/*/")):
         if path not in known:
+            print(f"deletes {path}, which has no section in params.yaml", flush=True)
             shutil.rmtree(path)
 
 

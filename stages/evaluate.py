@@ -1,6 +1,6 @@
 """Measure the models on the test set, which no other stage reads.
 
-Deletes the models that are no section of params.yaml. Writes of each model the predictions (log
+Deletes the models without a section in params.yaml. Writes of each model the predictions (log
 probabilities), the confusion counts, the metrics, those of each class, the calibration and the
 surest errors; and of each pair of models on how many images both are right, one of them, or none.
 """
@@ -29,6 +29,7 @@ def evaluate() -> None:
     data, right = dataset.load(Path("data/test")), {}
     # Files of models that take part no more would count as dependencies.
     for path in {*Path("modelos").glob("*/*.pth*")} - {one.model for one in contestants}:
+        print(f"deletes {path}, which has no section in params.yaml", flush=True)
         path.unlink()
     classifiers = [load(one.model, data) for one in contestants]
     for contestant, classifier in zip(contestants, classifiers, strict=True):

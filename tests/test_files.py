@@ -84,7 +84,7 @@ def test_progress_in_a_log_is_a_line_every_ten_seconds(monkeypatch, capsys):
 def test_seeds_are_those_of_numpys_tree_and_no_two_are_one():
     sequence = np.random.SeedSequence(42, spawn_key=(1, 3))
     assert seeds.of_fit(42, 1, 2) == int(sequence.generate_state(1, np.uint64)[0]) // 2
-    # What the committed results hang on.
+    # What the committed results depend on.
     assert (seeds.of_split(42), seeds.of_test(42)) == (1187948106, 1911187692)
     places = itertools.product((42, 43), range(3), (None, 0, 1, 2))
     fits = [seeds.of_fit(*place) for place in places]

@@ -11,7 +11,7 @@ from stages.preprocess import preprocess
 from taller.common import seeds
 from taller.common.errors import UserError
 from taller.datasets import dataset
-from taller.datasets.splits import load_folds, stratified_folds, stratified_subset
+from taller.datasets.splits import stratified_folds, stratified_subset
 from tools import example_pictures
 
 
@@ -28,7 +28,11 @@ def run(workdir, mnist_raw):
         Path("params.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")
         preprocess()
         folder, facts = Path("data/train"), Path("resultados/datos.json")
-        return dataset.load(folder), load_folds(folder), json.loads(facts.read_text("utf-8"))
+        return (
+            dataset.load(folder),
+            dataset.load_array(folder / "folds.npy"),
+            json.loads(facts.read_text("utf-8")),
+        )
 
     return stage
 

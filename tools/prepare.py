@@ -4,6 +4,7 @@ A stage checks its own params when it starts, which may be minutes after the fir
 section that no stage reads, a misspelt one, would never be seen.
 """
 
+import argparse
 import re
 import subprocess
 import sys
@@ -106,6 +107,8 @@ def write_plots_page(dvc_dir: Path = Path(".dvc")) -> None:
 
 
 def main() -> None:
+    formatter = argparse.RawDescriptionHelpFormatter
+    argparse.ArgumentParser(description=__doc__, formatter_class=formatter).parse_args()
     with stage.one_line("prepare"):
         check_params()
         forget_removed_stages()

@@ -15,7 +15,7 @@ def spawn(seed: int, *place: int) -> int:
 
 
 def of_fit(seed: int, repeat: int = 0, fold: int | None = None) -> int:
-    """Of one fit; without a fold of that on all images, which hangs on no number of folds."""
+    """Return the seed of one fit; that of the fit on all images is the same for any folds."""
     return spawn(seed, repeat, 0 if fold is None else fold + 1)
 
 

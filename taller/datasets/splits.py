@@ -3,14 +3,13 @@
 import itertools
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import resample
 
 from taller.common.errors import UserError
-from taller.datasets.dataset import Dataset, load_array
+from taller.datasets.dataset import Dataset
 
 TEST_SHARE = "params.yaml: preprocess.test_share"
 CHUNKS = 12  # whose every union is tried: 4096
@@ -66,11 +65,6 @@ def stratified_folds(data: Dataset, folds: int, seed: int) -> np.ndarray:
                 f"{data.names[min(absent)]} of several groups, found all of them in one fold"
             )
     return assigned
-
-
-def load_folds(folder: Path) -> np.ndarray:
-    """In which fold each training image validates in each repeat: int64, shape (repeats, n)."""
-    return load_array(folder / "folds.npy")
 
 
 def choose_test(

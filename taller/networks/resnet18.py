@@ -41,7 +41,7 @@ def build(classes: int, shape: Sequence[int]) -> nn.Sequential:
     from torchvision.models import resnet18
 
     network = make_portable(resnet18(num_classes=classes))
-    # Drawn last, so that no other weight hangs on the number of channels.
+    # Drawn last, so that no other weight depends on the number of channels.
     network.conv1 = Conv2d(shape[0], 64, kernel_size=7, stride=2, padding=3, bias=False)
     nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
     model = nn.Sequential()

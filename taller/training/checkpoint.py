@@ -31,7 +31,7 @@ CODE = [
         "taller/pretraining", "taller/training",
     )
 ]  # fmt: skip
-# In how many ways PyTorch says that a file is none of its own.
+# What PyTorch raises for a file that it did not write.
 UNREADABLE = (
     pickle.UnpicklingError, EOFError, RuntimeError, LookupError, TypeError, ValueError,
     AttributeError,

@@ -123,8 +123,9 @@ def _connected(address: str) -> "Iterator[Client]":
     try:
         from distributed import Client, KilledWorker
     except ModuleNotFoundError:
-        install = "pip install --constraint constraints.txt --editable '.[cluster]'"
-        raise UserError(f"{VARIABLE}: expected Dask, found none; {install}") from None
+        raise UserError(
+            f"{VARIABLE}: expected Dask, found none; run make repro SCHEDULER={address}"
+        ) from None
     for name in ("distributed", "distributed.client"):  # what is wrong is one line, below
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with ExitStack() as stack:

@@ -96,7 +96,7 @@ def rebuild(
 ) -> nn.Sequential:
     """The second half of a fresh network's `cut`, with the weights of `state` but in layers `new`.
 
-    The first half is drawn, too, so that the new layers do not hang on what is trainable.
+    The first half is drawn, too, so that the new layers do not depend on it.
     """
     _, trained = cut(build(), trainable)
     load(trained, state, new)

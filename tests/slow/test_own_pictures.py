@@ -30,7 +30,7 @@ def test_a_change_is_followed_and_a_branch_switch_brings_pictures_and_results_ba
 
 
 def test_an_experiment_elsewhere_sees_them_and_changes_nothing_here(project):
-    project.dvc("exp", "run", "--temp", "--name", "apart", "-S", "compare.rope=0.02")
+    project.dvc("exp", "run", "--temp", "--name", "apart", "-S", "preprocess.image_size=20")
     assert project.git("status", "--porcelain") == ""
     assert "apart" in project.dvc("exp", "list", "--name-only")
 
