@@ -1,14 +1,13 @@
 """Check the data set, choose what takes part, and cut it into stratified folds.
 
 Reads data/NAME/raw: the catalogue's files, or pictures of your own in a folder for each class, of
-which a share becomes the test where there are no folders train and test. Writes the training and
-test images with their classes and groups, the fold in which each training image validates in each
-repeat, some images to look at, and a JSON of shape, names and counts.
+which a share becomes the test where no folders say otherwise (train, val, test). Writes the
+training and test images with their classes and groups, the fold in which each training image
+validates in each repeat, some images to look at, and a JSON of shape, names and counts.
 """
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -18,14 +17,9 @@ from taller.common.errors import UserError
 from taller.datasets import dataset, folder, idx, splits
 
 
-class Params(params.Section):
-    folds: int = Field(ge=2, le=50)
+class Params(folder.Params):
     repeats: params.Repeats
-    groups: Literal["auto", "none"]
     subset: int | None = Field(ge=100)
-    image_size: int = Field(ge=8, le=512)
-    channels: Literal["auto", 1, 3]
-    test_share: float = Field(gt=0, lt=1)
 
 
 def preprocess() -> None:
@@ -39,13 +33,11 @@ def preprocess() -> None:
         known = ", ".join(idx.CLASSES)
         raise UserError(f"{raw}: expected a folder of pictures; the catalogue has {known} alone")
     else:
-        train, test, pictures = folder.read(
-            raw, chosen.image_size, chosen.channels, chosen.test_share, seeds.of_test(seed)
-        )
+        train, test, pictures = folder.read(raw, chosen, seeds.of_test(seed))
     dataset.save(Path("resultados/muestra"), train.take(slice(100)))  # to look at
     if chosen.subset is not None:
         train = splits.stratified_subset(train, chosen.subset, seeds.of_split(seed))
-    if train.groups is not None:
+    if train.groups is not None and (pictures is None or pictures["groups"]):
         sides = [{*part.groups.tolist()} for part in (train, test)]
         groups = {
             "grouped": chosen.groups == "auto",

@@ -1,4 +1,4 @@
-"""One picture file becomes pixels: every mode and orientation, antialiased, nothing cropped."""
+"""One picture file becomes pixels: every mode and orientation, antialiased, on a square."""
 
 import io
 import re
@@ -27,10 +27,10 @@ def on_paper(levels, alpha):
 
 
 def seen(image, tmp_path, form="PNG", side=16, size=(16, 12), channels=3, **options):
-    """Levels of a picture behind a file, (h, w, channels), without the grey around it."""
+    """Levels of a picture behind a file, padded, (h, w, channels), without the grey around it."""
     file = tmp_path / f"picture.{form.lower()}"
     image.save(file, form, **options)
-    levels = pictures.pixels(file, side, channels)
+    levels = pictures.pixels(file, side, channels, "pad")
     assert (levels.dtype, levels.shape) == (np.uint8, (channels, side, side))
     assert levels.flags.c_contiguous
     top, left = (side - size[1]) // 2, (side - size[0]) // 2
@@ -88,13 +88,14 @@ def test_sixteen_bits_become_the_nearest_eight(tmp_path, form):
     expected[0, 3] = 255 if clear else expected[0, 3]
     np.testing.assert_array_equal(seen(Image.fromarray(deep), tmp_path, form, **clear), expected)
     (tmp_path / "a.pgm").write_bytes(b"P5 16 12 65535\n" + deep.astype(">u2").tobytes())
-    got = pictures.pixels(tmp_path / "a.pgm", 16, 1)[0, 2:14]
+    got = pictures.pixels(tmp_path / "a.pgm", 16, 1, "pad")[0, 2:14]
     np.testing.assert_array_equal(got, np.rint(deep / 257))
 
 
+@pytest.mark.parametrize("fit", ["crop", "pad"])
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_it_stands_as_its_exif_says(tmp_path, form, orientation):
+def test_it_stands_as_its_exif_says(tmp_path, form, orientation, fit):
     exif = Image.Exif()
     exif[0x0112] = orientation
     file = tmp_path / "turned"
@@ -102,23 +103,24 @@ def test_it_stands_as_its_exif_says(tmp_path, form, orientation):
     with Image.open(file) as opened:
         upright = ImageOps.exif_transpose(opened)
     upright.save(tmp_path / "upright.png", exif=b"")
-    levels, facts = pictures.read(file, "turned", 90, 3)
-    np.testing.assert_array_equal(levels, pictures.pixels(tmp_path / "upright.png", 90, 3))
+    levels, facts = pictures.read(file, "turned", 90, 3, fit)
+    np.testing.assert_array_equal(levels, pictures.pixels(tmp_path / "upright.png", 90, 3, fit))
     assert facts.size == upright.size == ((100, 150) if orientation > 4 else (150, 100))
 
 
+@pytest.mark.parametrize("fit", ["crop", "squash", "pad"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_jpeg_that_is_decoded_smaller_is_the_same_picture(tmp_path, orientation):
+def test_a_jpeg_that_is_decoded_smaller_is_the_same_picture(tmp_path, orientation, fit):
     exif = Image.Exif()
     exif[0x0112] = orientation
     PHOTO.save(tmp_path / "a.jpg", quality=95, exif=exif)
     with Image.open(tmp_path / "a.jpg") as opened:
         opened.load()  # from here on a smaller one cannot be asked for
         opened.save(tmp_path / "a.png", exif=exif)
-    levels, facts = pictures.read(tmp_path / "a.jpg", "a", 32, 3)
+    levels, facts = pictures.read(tmp_path / "a.jpg", "a", 32, 3, fit)
     assert facts.size == ((640, 427) if orientation < 5 else (427, 640))
     # Off by a part of a pixel, as without its last eighths, it would be 1.9.
-    off = abs(levels.astype(int) - pictures.pixels(tmp_path / "a.png", 32, 3)).mean()
+    off = abs(levels.astype(int) - pictures.pixels(tmp_path / "a.png", 32, 3, fit)).mean()
     assert 0 < off < 0.5
 
 
@@ -141,6 +143,23 @@ def test_a_photograph_keeps_its_aspect_and_is_antialiased(tmp_path):
     assert abs(other.permute(1, 2, 0).numpy() - small).max() <= 1.5
     for size, fitted in (((1000, 2), (32, 1)), ((1, 1), (32, 32)), ((3, 2), (32, 21))):
         assert (seen(Image.new("L", size, 7), tmp_path, side=32, size=fitted) == 7).all()
+
+
+def test_a_square_is_cut_from_the_middle_or_holds_all_of_it_deformed(tmp_path):
+    for size in ((150, 100), (100, 150)):
+        PHOTO.resize(size).save(tmp_path / "a.png")
+        with Image.open(tmp_path / "a.png") as opened:
+            middle = opened.crop(((size[0] - 100) // 2, (size[1] - 100) // 2,
+                                  (size[0] + 100) // 2, (size[1] + 100) // 2))  # fmt: skip
+            for fit, whole in (("crop", middle), ("squash", opened)):
+                expected = np.asarray(whole.resize((50, 50), Image.Resampling.BICUBIC), int)
+                levels = pictures.pixels(tmp_path / "a.png", 50, 3, fit).transpose(1, 2, 0)
+                # Unlike this one, ours has what is beyond the cut to interpolate from.
+                inside = abs(levels - expected)[2:-2, 2:-2]
+                assert inside.max() <= 1 if fit == "crop" else (levels == expected).all()
+    for size in ((1000, 2), (1, 1), (2, 3)):
+        Image.new("L", size, 7).save(tmp_path / "thin.png")
+        assert (pictures.pixels(tmp_path / "thin.png", 32, 1) == 7).all()
 
 
 def encoded(image: Image.Image, form: str) -> bytes:
@@ -166,6 +185,10 @@ def bomb() -> bytes:
     [
         (b"", "expected a picture, found something else"),
         (b"Dear reader", "expected a picture, found something else"),
+        (
+            b"\0\0\0\x18ftypheic\0\0\0\0",
+            "expected a .* that Pillow reads, found HEIC: save it as J.*",
+        ),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "expected a picture, found some.*"),
         (bomb(), r"expected a complete picture, found: Image size \(200000000 pixels\) exceeds.*"),
         (encoded(PHOTO, "JPEG")[:20_000], "expected a complete picture, found: .*truncated.*"),
@@ -188,8 +211,8 @@ def test_many_at_once_are_each_as_alone(tmp_path, monkeypatch):
         levels = RANDOM.integers(0, 256, (20 + place, 90 - place, 3), dtype=np.uint8)
         Image.fromarray(levels).save(path)
     paths[5].write_bytes(b"broken")
-    images, facts = pictures.read_all(paths, [path.name for path in paths], 24, 3)
+    images, facts, _ = pictures.read_all(paths, [path.name for path in paths], 24, 3, "pad")
     assert str(facts[5]) == "5.webp: expected a picture, found something else"
     for place in {*range(40)} - {5}:
-        levels, alone = pictures.read(paths[place], "", 24, 3)
+        levels, alone = pictures.read(paths[place], "", 24, 3, "pad")
         assert alone == facts[place] and np.array_equal(images[place], levels)

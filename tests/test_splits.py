@@ -49,8 +49,14 @@ def test_no_writer_is_in_two_folds_and_the_folds_are_near_even(written):
     ("labels", "groups", "folds", "line"),
     [
         ([0, 0, 0, 1, 1], None, 3, "preprocess.folds: expected at most 2, the images of class c"),
-        ([0, 0, 2, 2], None, 2, "preprocess.folds: expected at most 0, the images of class class1"),
-        ([0, 1] * 3, [0, 0, 1, 1, 1, 1], 3, "preprocess.folds: expected at most 2, the groups of"),
+        (
+            [0, 0, 2, 2],
+            None,
+            2,
+            "class1: expected 2 training images of this class or more, found 0",
+        ),
+        ([0, 1] * 3, [0, 0, 1, 1, 1, 1], 3, "found 3: set preprocess.folds: 2, or preprocess.gro"),
+        ([0, 1] * 3, [0] * 6, 2, "the groups of the images, found 2: set preprocess.groups: none"),
         ([0, 0, 1, 1], [0, 1, 2, 2], 2, "groups: expected images of class class1 of several group"),
     ],
 )
@@ -76,12 +82,12 @@ def labels_of(*counts: int) -> np.ndarray:
     return np.repeat(np.arange(len(counts)), counts)
 
 
-def chosen(labels, groups=None, share=0.2, seed=0):
-    test = choose_test(labels, NAMES[: labels.max() + 1], groups, share, seed)
+def chosen(labels, groups=None, share=0.2, seed=0, folds=2):
+    test = choose_test(labels, NAMES[: labels.max() + 1], groups, share, folds, seed)
     assert test.dtype == bool and test.shape == labels.shape
     assert {*labels[test]} == {*labels[~test]} == {*labels}
     if groups is not None:
-        assert not {*groups[test]} & {*groups[~test]}
+        assert not {*groups[test]} & {*groups[~test]} and len({*groups[~test]}) >= folds
     return test
 
 
@@ -125,19 +131,38 @@ def test_few_groups_are_divided_as_well_as_can_be():
     groups = np.repeat([0, 1, 2, 0, 1, 2], [6, 5, 4, 4, 5, 6])
     for seed in range(5):
         assert {*groups[chosen(labels, groups, 1 / 3, seed)]} == {1}
-    # A class of two groups, of which one has nearly everything.
-    labels, groups = labels_of(50, 50), np.array([0] * 45 + [1] * 5 + [0] * 45 + [2] * 5)
-    assert {*groups[chosen(labels, groups)]} == {1, 2}
+
+
+@pytest.mark.parametrize("folds", [2, 5])
+@pytest.mark.parametrize("small, count", [(20, 20), (4, 100), (40, 6)])
+def test_beside_one_dominant_group_the_test_has_its_share_of_the_others(folds, small, count):
+    """Training keeps enough groups for its folds, where the small ones are the test's size."""
+    labels = np.arange(2000 + small * count) % 2
+    groups = np.concatenate([np.zeros(2000, int), 1 + np.arange(small * count) // small])
+    test = chosen(labels, groups, folds=folds)
+    assert 0.1 <= test[2000:].mean() <= 0.3 and not test[:2000].any()
+    training = Dataset(np.zeros((len(labels), 1, 2, 2), np.uint8), labels, NAMES[:2], groups)
+    stratified_folds(training.take(~test), folds, seed=0)
+
+
+# Seven classes of three groups each, of which any two share one (Fano's plane): whatever is for the
+# test, some class has two groups there, or none.
+FANO = [0, 1, 2, 0, 3, 4, 0, 5, 6, 1, 3, 5, 1, 4, 6, 2, 3, 6, 2, 4, 5]
 
 
 @pytest.mark.parametrize(
-    ("labels", "groups", "line"),
+    ("labels", "groups", "folds", "line"),
     [
-        ([0, 0, 1, 1], [0, 1, 9, 9], "expected images of class class1 of at least 2 groups"),
-        # Of three classes in pairs of three groups none can be cut.
-        ([0, 1, 1, 2, 2, 0], [0, 0, 1, 1, 2, 2], "expected groups that leave each class on both"),
+        ([0, 0, 1, 1, 1], [0, 1, 2, 3, 4], 2, "groups: expected images of class class0 of at"),
+        ([0, 1] * 4, [0, 0, 1, 1, 2, 2, 3, 3], 4, "folds: expected at most 3, as one of the 4 gro"),
+        (np.repeat(range(7), 3), FANO, 2, "groups: expected groups that leave each class in the"),
     ],
 )
-def test_groups_that_cannot_be_divided_are_one_line(labels, groups, line):
-    with pytest.raises(UserError, match=rf"^params.yaml: preprocess.test_share: {line}"):
-        choose_test(np.array(labels), NAMES[: max(labels) + 1], np.array(groups), 0.2, 0)
+def test_groups_that_cannot_be_divided_are_one_line_with_a_remedy(labels, groups, folds, line):
+    labels, groups = np.array(labels), np.array(groups)
+    with pytest.raises(UserError, match=rf"^params.yaml: preprocess.{line}") as caught:
+        choose_test(labels, NAMES[: labels.max() + 1], groups, 0.2, folds, 0)
+    assert "preprocess.groups: none" in str(caught.value)
+    chosen(labels)
+    if "preprocess.folds" in str(caught.value):
+        chosen(labels, groups, folds=3)

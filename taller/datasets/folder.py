@@ -5,208 +5,214 @@ name the groups instead.
 """
 
 import csv
-import os
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
+from taller.common import params
 from taller.common.errors import UserError, printable, refuse
-from taller.datasets import pictures
+from taller.datasets import near_copies, pictures
 from taller.datasets.dataset import Dataset, chunks
+from taller.datasets.layout import GROUPS, Listed, Listing
 from taller.datasets.pictures import Facts
 from taller.datasets.splits import choose_test
 
-GROUPS, HEADER = "groups.csv", ["file", "group"]
-SIDES = ("train", "test")
-SPLIT_NAMES = (*SIDES, "val", "valid", "validation", "dev")  # as others call parts of a data set
-# What file managers and archives put beside pictures; names in lower case.
-HIDDEN = ("thumbs.db", "desktop.ini", "__macosx")
-# Control characters, halves of characters, and Unicode's signs for a new line and a paragraph.
-UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+HEADER = ["file", "group"]
+DARK = 64  # levels: a set without a brighter one is likely of more bits than it says
+
+
+class Params(params.Section):
+    """What of params.yaml decides how a folder becomes a data set."""
+
+    folds: int = Field(ge=2, le=50)
+    groups: Literal["auto", "none"]
+    image_size: int = Field(ge=8, le=512)
+    fit: pictures.Fit
+    channels: Literal["auto", 1, 3]
+    test_share: float = Field(gt=0, lt=1)
+    conflicts: Literal["stop", "drop"]
 
 
 @dataclass(frozen=True)
-class Listed:
-    """One file that should be a picture."""
+class Look:
+    """What a folder is taken for.
 
-    file: str  # relative to the listed folder, with /
-    side: str  # train or test, or empty where the folder has no such parts
-    name: str  # of its class
-    group: str | None  # the folder in the class; one name in two classes is one group
+    Attributes
+    ----------
+    parts : dict of str to list of str
+        The folders of "train" and "test"; empty where there are classes alone, and without "test"
+        where that is to be drawn. A part for validation stands where its pictures go.
+    classes : dict of str to (int, int)
+        Pictures for training and for the test; all for training where the test is to be drawn.
+    origins : tuple of str and int, or None
+        Where origins are known from, "folders" or "groups.csv", and how many there are.
+    left_out : dict of str to (int, str)
+        Kinds of things that are no part of the data set: how many, and the first of each.
+    files : list of str
+        The pictures, sorted, relative to the folder.
+    unclear : str or None
+        A line that says what cannot be told, and what decides it.
+    """
+
+    parts: dict[str, list[str]]
+    classes: dict[str, tuple[int, int]]
+    origins: tuple[str, int] | None
+    left_out: dict[str, tuple[int, str]]
+    files: list[str]
+    unclear: str | None
 
 
-def read(
-    raw: Path, side: int, channels: Literal["auto", 1, 3], test_share: float, seed: int
-) -> tuple[Dataset, Dataset, dict]:
+def look(root: Path) -> Look:
+    """Say what a folder of pictures is taken for, by names alone; `read` takes it for the same."""
+    listing = Listing(root)
+    counts = Counter((one.name, one.side == "test") for one in listing.pictures)
+    groups, unclear = None, None
+    try:
+        refuse(listing.wrong or filter(None, [listing.mixed()]))
+        groups = _groups(listing)
+    except UserError as error:
+        unclear, *more = str(error).splitlines()
+        unclear += f" (and {len(listing.wrong) - 1} more)" if more else ""
+    return Look(
+        listing.parts,
+        {name: (counts[name, False], counts[name, True]) for name in listing.names},
+        groups and (groups[1], len({*groups[0]})),
+        listing.kinds(),
+        [one.file for one in listing.pictures],
+        unclear,
+    )
+
+
+def read(raw: Path, chosen: Params, seed: int) -> tuple[Dataset, Dataset, dict]:
     """Read a folder of pictures.
 
     Parameters
     ----------
     raw : Path
-        Holds ``CLASS/*`` or ``CLASS/GROUP/*``; or folders ``train`` and, perhaps, ``test`` alone,
-        which hold that. With a ``groups.csv``, or without. Links are followed.
-    side, channels : int, "auto" or int
-        Of each image: pixels; 1 for grey, 3 for colour, "auto" for grey if all pictures are.
-    test_share, seed : float, int
-        As in `choose_test`, where no test pictures are given.
+        Holds ``CLASS/*`` or ``CLASS/GROUP/*``; or folders for training, validation and test, which
+        hold that (`layout.Listing`). With a ``groups.csv``, or without. Links in it are followed.
+    chosen : Params
+        Of the images: size, form and channels, "auto" for grey if all pictures are. Of the test:
+        its share, as in `choose_test`, where no test pictures are given.
+    seed : int
+        As in `choose_test`.
 
     Returns
     -------
     training, test : Dataset
-        In turn the first image of each class, the second of each, and so on.
+        In turn the first image of each class, the second of each, and so on. Groups are what is
+        given, or pictures of one shot (`near_copies`), if there are any.
     facts : dict
-        As resultados/datos.json has them: duplicates, frames, where test and groups come from,
-        and the smallest and the largest original, in pixels.
+        As resultados/datos.json has them: what was left out, where test and groups come from, near
+        copies, and the smallest and the largest original, in pixels.
 
     Raises
     ------
     UserError
         With a line for each file or folder that is not as expected.
     """
-    listing = Listing(raw)
+    if raw.is_symlink():
+        raise UserError(
+            f"{raw}: expected a folder, found a link, which is of use on this machine alone; "
+            f"copy the pictures there"
+        )
+    listing, grouped = Listing(raw), chosen.groups == "auto"
+    refuse(listing.wrong or filter(None, [grouped and listing.mixed()]))
     files = [one.file for one in listing.pictures]
-    groups, source = _groups(listing)
-    paths, auto = [raw / file for file in files], channels == "auto"
-    images, facts = pictures.read_all(paths, files, side, 3 if auto else channels)
-    rows, duplicates = _without_duplicates(listing.pictures, facts)
+    groups, source = _groups(listing, grouped=grouped) or (None, None)
+    paths, auto = [raw / file for file in files], chosen.channels == "auto"
+    images, facts, white = pictures.read_all(
+        paths, files, chosen.image_size, 3 if auto else chosen.channels, chosen.fit
+    )
+    rows, duplicates, conflicts = _unique(listing.pictures, facts, chosen.conflicts)
     if auto and all((images[part, :1] == images[part]).all() for part in chunks(images)):
         images = images[:, :1]
     labels = np.array([listing.names.index(one.name) for one in listing.pictures], np.int64)
-    if given := listing.sides == [*SIDES]:
+    near = near_copies.find(images[row] for row in rows)
+    if together := groups is None and grouped and len(near.pairs) > 0:
+        groups = np.zeros(len(files), np.int64)
+        groups[rows] = near.groups
+    if given := "test" in listing.parts:
         test = np.array([listing.pictures[row].side == "test" for row in rows])
     else:
-        of_rows = None if groups is None else groups[rows]
-        test = choose_test(labels[rows], listing.names, of_rows, test_share, seed)
+        of_rows = groups[rows] if grouped and groups is not None else None
+        test = choose_test(
+            labels[rows], listing.names, of_rows, chosen.test_share, chosen.folds, seed
+        )
+    names = [files[row] for row in rows]
+    pairs = [(names[one], names[other]) for one, other in near.pairs]
+    across = [(names[one], names[other]) for one, other in near.pairs if test[one] != test[other]]
     several = [files[row] for row in rows if facts[row].several]
-    for what, which in (
-        ("left out, as they are no pictures of a class", sorted(listing.left_out)),
-        ("left out, as a picture of their class has the same bytes", duplicates),
-        ("of several frames, of which the first is taken", several),
-    ):
-        if which:
-            more = f" and {len(which) - 3} more" if len(which) > 3 else ""
-            print(f"pictures: {len(which)} {what}: {', '.join(which[:3])}{more}", flush=True)
-    data = Dataset(images, labels, listing.names, groups)
+    for side, parts in listing.parts.items():
+        print(f"pictures of {side}: {', '.join(parts)}")
+    for kind, (count, first) in listing.kinds().items():
+        print(f"pictures: {count} left out, {kind}: {printable(first)}")
+    _list("left out, as a picture of their class has the same bytes", duplicates)
+    _list("left out, as one of another class or part has the same bytes", conflicts)
+    _list("of several frames, of which the first is taken", several)
+    deep = [files[row] for row in rows if facts[row].highest]
+    _list(f"of 16 bits, of which {white} is taken for white", deep)
+    kept = f"{'' if together else 'not '}kept together"
+    _list(f"pairs that look like one shot, {kept}", [" = ".join(pair) for pair in pairs])
+    _list("such pairs across training and test", [" = ".join(pair) for pair in across])
+    if near.dissolved:
+        print(
+            f"pictures: {near.dissolved} look like one shot, but are more than 5 % of all, "
+            f"and so not kept together; if they belong together, say so in {GROUPS}"
+        )
+    if (brightest := max(int(images[part].max()) for part in chunks(images))) < DARK:
+        print(f"pictures: the brightest level is {brightest} of 255: are they of other bits?")
     sizes = sorted((facts[row].size for row in rows), key=lambda size: (size[0] * size[1], size))
     described = {
+        "parts": listing.parts,
+        "left_out": {kind: count for kind, (count, _) in listing.kinds().items()},
         "duplicates": len(duplicates),
+        "conflicts": len(conflicts),
         "several_frames": len(several),
+        "near_copies": {
+            "pairs": len(pairs),
+            "pictures": len(np.unique(near.pairs)),
+            "grouped": together,
+            "dissolved": near.dissolved,
+            "across": across,
+        },
         "test": "given" if given else "drawn",
         "groups": source,
+        "fit": chosen.fit,
+        "white": white if deep else None,
         "smallest": list(sizes[0]),
         "largest": list(sizes[-1]),
     }
+    data = Dataset(images, labels, listing.names, groups)
     return _in_turn(data, rows[~test]), _in_turn(data, rows[test]), described
 
 
-class Listing:
-    """The pictures of a folder, by names alone: `pictures`, sorted by file, and class `names`.
+def _list(what: str, which: Sequence[str]) -> None:
+    if which:
+        more = f" and {len(which) - 3} more" if len(which) > 3 else ""
+        print(f"pictures: {len(which)} {what}: {', '.join(which[:3])}{more}", flush=True)
 
-    Refuses, with a line for each thing that is wrong. `left_out` is what is no part of the data
-    set, `sides` the folders train and test, if there are any.
+
+def _groups(listing: Listing, *, grouped: bool = True) -> tuple[np.ndarray, str] | None:
+    """A number for the group of each picture, int64, and from where; None if they are not known.
+
+    If they are to be `grouped`, a group of training and test is a `UserError`.
     """
-
-    def __init__(self, raw: Path) -> None:
-        self.raw, self.lines, self.left_out = raw, [], []
-        self.pictures: list[Listed] = []
-        classes: dict[str, set[str]] = defaultdict(set)  # of each side
-        folders, files = self._inside("")
-        self.has_groups = GROUPS in files
-        beside = [file for file in files if file != GROUPS]
-        # Folders of these names alone are the parts of a data set, others are classes.
-        self.sides = [side for side in SIDES if side in folders and {*folders} <= {*SIDES}]
-        for side in self.sides or [""]:
-            if side:
-                folders, files = self._inside(side)
-                beside += files
-            for folder in folders:
-                classes[side].add(self._read_class(side, folder))
-        for file in beside:
-            if Path(file).name.casefold() == GROUPS:
-                self.lines.append(f"{file}: expected {GROUPS}, beside all folders")
-            elif pictures.is_picture(raw / file):
-                self.lines.append(f"{file}: expected pictures in a folder for each class")
-            else:
-                self.left_out.append(file)
-        # Otherwise what is wrong would be the reason for some of these.
-        refuse(self.lines or self._check(classes))
-        self.names = tuple(sorted(set().union(*classes.values())))
-        # Python orders text by code points, which is the order of its bytes in UTF-8.
-        self.pictures.sort(key=lambda one: one.file)
-
-    def _inside(self, folder: str) -> tuple[list[str], list[str]]:
-        """The folders and the files in a folder, sorted."""
-        folders, files = [], []
-        for name in sorted(os.listdir(self.raw / folder)):
-            file = f"{folder}/{name}".lstrip("/")
-            path = self.raw / file
-            if any(unicodedata.category(letter) in UNPRINTABLE for letter in name):
-                self.lines.append(f"{file!a}: expected a name of letters in UTF-8")
-            elif name.startswith(".") or name.lower() in HIDDEN:
-                self.left_out.append(file)
-            elif path.is_dir():
-                folders.append(file)
-            elif path.is_file():
-                files.append(file)
-            else:
-                kind = "a link to nothing" if path.is_symlink() else "something else"
-                self.lines.append(f"{file}: expected a file, found {kind}")
-        return folders, files
-
-    def _read_class(self, side: str, folder: str) -> str:
-        name = _composed(folder)
-        groups, files = self._inside(folder)
-        self.pictures += [Listed(file, side, name, None) for file in files]
-        if not groups and not files:
-            self.lines.append(f"{folder}: expected pictures, found none")
-        for group in groups:
-            deeper, files = self._inside(group)
-            self.lines += [f"{one}: expected a picture, found a folder" for one in deeper]
-            if not deeper and not files:
-                self.lines.append(f"{group}: expected pictures, found none")
-            self.pictures += [Listed(file, side, name, _composed(group)) for file in files]
-        return name
-
-    def _check(self, classes: dict[str, set[str]]) -> Iterator[str]:
-        for name in {one.casefold() for one in classes[""]} & {*SPLIT_NAMES}:
-            yield f"{name}: expected a class, or folders train and test alone, found another part"
-        for side in self.sides or [""]:
-            if len(names := sorted(classes[side])) < 2:
-                only, where = f"only {names[0]}" if names else "none", side or self.raw
-                yield f"{where}: expected folders of pictures for 2 classes or more, found {only}"
-        if len(self.sides) == 2:
-            for name in classes["train"] ^ classes["test"]:
-                yield f"{name}: expected this class in train and in test, found it in one of them"
-        if self.sides == ["test"]:
-            yield "train: expected a folder beside test, found none"
-        within = min((one.file for one in self.pictures if one.group is not None), default=None)
-        without = min((one.file for one in self.pictures if one.group is None), default=None)
-        if within and without and not self.has_groups:
-            yield (
-                f"{without}: expected groups for all pictures (folders, or {GROUPS}) or for none, "
-                f"found {within} in a folder of a group and this in none"
-            )
-
-
-def _composed(file: str) -> str:
-    """The name of a file, the same whatever bytes a system writes its letters in."""
-    return unicodedata.normalize("NFC", file.rpartition("/")[2])
-
-
-def _groups(listing: Listing) -> tuple[np.ndarray | None, str | None]:
-    """A number for the group of each picture, int64, if they are known, and from where."""
     if listing.has_groups:
-        table = read_groups(listing.raw / GROUPS, {one.file for one in listing.pictures})
-        names, source = [table[one.file] for one in listing.pictures], GROUPS
-    elif listing.pictures[0].group is not None:
+        base = f"{listing.base}/".lstrip("/")
+        of_file = {one.file: one.file.removeprefix(base) for one in listing.pictures}
+        table = read_groups(listing.root / base / GROUPS, {*of_file.values()})
+        names, source = [table[file] for file in of_file.values()], GROUPS
+    elif listing.pictures and not listing.mixed() and listing.pictures[0].group is not None:
         names, source = [one.group for one in listing.pictures], "folders"
     else:
-        return None, None
+        return None
     sides: dict[str, dict[str, str]] = defaultdict(dict)
     for name, one in zip(names, listing.pictures, strict=True):
         sides[name].setdefault(one.side, one.file)
@@ -214,7 +220,7 @@ def _groups(listing: Listing) -> tuple[np.ndarray | None, str | None]:
         f"{first['test']}: expected a test of other groups than training, found {first['train']} "
         f"of the same, {printable(repr(name))}"
         for name, first in sides.items()
-        if len(first) > 1
+        if grouped and len(first) > 1
     )
     return np.unique(names, return_inverse=True)[1].astype(np.int64), source
 
@@ -248,35 +254,44 @@ def read_groups(path: Path, files: set[str]) -> dict[str, str]:
     return {file: unicodedata.normalize("NFC", group.strip()) for file, group in groups.values()}
 
 
-def _without_duplicates(
-    listed: Sequence[Listed], facts: Sequence[Facts | UserError]
-) -> tuple[np.ndarray, list[str]]:
-    """Places of the pictures without later duplicates, and the files of those.
+def _unique(
+    listed: Sequence[Listed], facts: Sequence[Facts | UserError], conflicts: str
+) -> tuple[np.ndarray, list[str], list[str]]:
+    """Places of the pictures that take part, and files of duplicates and of conflicts.
 
-    Refuses all files that cannot be read, or that are in several classes.
+    A duplicate has the same bytes as an earlier picture of its class and part. In a conflict the
+    class, or the part, is another one: all pictures with these bytes are left out, or refused. So
+    are files that cannot be read.
     """
+    refuse(str(one) for one in facts if isinstance(one, UserError))
+    places: dict[bytes, set[tuple[str, str]]] = defaultdict(set)
+    for one, fact in zip(listed, facts, strict=True):
+        places[fact.digest].add((one.side, one.name))
     first: dict[bytes, Listed] = {}
-    rows, duplicates, counts = [], [], Counter()
-    lines = [str(one) for one in facts if isinstance(one, UserError)]
+    rows, duplicates, conflicting, lines, counts = [], [], [], [], Counter()
     for row, (one, fact) in enumerate(zip(listed, facts, strict=True)):
-        original = one if isinstance(fact, UserError) else first.setdefault(fact.digest, one)
-        if original is not one and (original.name, original.side) == (one.name, one.side):
+        original = first.setdefault(fact.digest, one)
+        if len(places[fact.digest]) > 1:
+            conflicting.append(one.file)
+            if (original.side, original.name) != (one.side, one.name):
+                other = original.name != one.name
+                wanted = "of one class" if other else "for training or for the test"
+                lines.append(
+                    f"{one.file}: expected a picture {wanted}, found the same bytes in "
+                    f"{original.file}: delete what is wrong, or set preprocess.conflicts: drop"
+                )
+        elif original is not one:
             duplicates.append(one.file)
-            continue
-        rows.append(row)
-        counts[one.side, one.name] += 1
-        if original is not one:
-            wanted = "of one class" if original.name != one.name else "for training or for the test"
-            lines.append(
-                f"{one.file}: expected a picture {wanted}, found the same bytes in {original.file}"
-            )
-    lines += [
-        f"{'/'.join(filter(None, place))}: expected at least 2 images, found {count}"
-        for place, count in counts.items()
-        if count < 2 and place[0] != "test"
-    ]
-    refuse(lines)
-    return np.array(rows), duplicates
+        else:
+            rows.append(row)
+            counts[one.side, one.name] += 1
+    refuse(lines if conflicts == "stop" else [])
+    refuse(
+        f"{'/'.join(filter(None, place))}: expected at least 2 images, found {counts[place]}"
+        for place in {(one.side, one.name) for one in listed}
+        if counts[place] < (1 if place[0] == "test" else 2)
+    )
+    return np.array(rows), duplicates, conflicting
 
 
 def _in_turn(data: Dataset, rows: np.ndarray) -> Dataset:

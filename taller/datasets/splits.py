@@ -11,7 +11,7 @@ from sklearn.utils import resample
 from taller.common.errors import UserError
 from taller.datasets.dataset import Dataset
 
-TEST_SHARE = "params.yaml: preprocess.test_share"
+NONE = "preprocess.groups: none (at random)"
 CHUNKS = 12  # whose every union is tried: 4096
 CLOSE = 0.01  # of all images, misplaced: near enough to look no further
 TRIES = 2  # numbers of folds
@@ -42,7 +42,13 @@ def stratified_folds(data: Dataset, folds: int, seed: int) -> np.ndarray:
     there are folds, or there are fewer groups, or a fold would have all images of a class.
     """
     rarest = int(data.per_class.argmin())
-    if (smallest := int(data.per_class[rarest])) < folds:
+    smallest = int(data.per_class[rarest])
+    if smallest < 2:
+        raise UserError(
+            f"{data.names[rarest]}: expected 2 training images of this class or more, found "
+            f"{smallest}: add images"
+        )
+    if smallest < folds:
         raise UserError(
             f"params.yaml: preprocess.folds: expected at most {smallest}, the images of class "
             f"{data.names[rarest]}, found {folds}"
@@ -50,9 +56,10 @@ def stratified_folds(data: Dataset, folds: int, seed: int) -> np.ndarray:
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     if data.groups is not None:
         if (groups := len(np.unique(data.groups))) < folds:
+            fewer = f"preprocess.folds: {groups}, or " if groups > 1 else ""
             raise UserError(
                 f"params.yaml: preprocess.folds: expected at most {groups}, the groups of the "
-                f"images (preprocess.groups), found {folds}"
+                f"images, found {folds}: set {fewer}{NONE}"
             )
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     assigned = np.empty(len(data), dtype=np.int64)
@@ -62,13 +69,19 @@ def stratified_folds(data: Dataset, folds: int, seed: int) -> np.ndarray:
         if absent := set(range(data.classes)) - set(data.labels[training].tolist()):
             raise UserError(
                 f"params.yaml: preprocess.groups: expected images of class "
-                f"{data.names[min(absent)]} of several groups, found all of them in one fold"
+                f"{data.names[min(absent)]} of several groups, found all of them in one fold: "
+                f"set {NONE}, or add images of other groups"
             )
     return assigned
 
 
 def choose_test(
-    labels: np.ndarray, names: Sequence[str], groups: np.ndarray | None, share: float, seed: int
+    labels: np.ndarray,
+    names: Sequence[str],
+    groups: np.ndarray | None,
+    share: float,
+    folds: int,
+    seed: int,
 ) -> np.ndarray:
     """Choose the test images: bool, shape (n,), True for the test.
 
@@ -77,9 +90,11 @@ def choose_test(
     labels : ndarray of int64, shape (n,)
         Each class at least twice; each has images on both sides.
     groups : ndarray of int64, shape (n,), or None
-        What each image comes from; all images of a group are on one side.
+        What each image comes from; all images of a group are on one side, and training keeps as
+        many groups as there are folds, and two of each class.
     share : float
-        Of the images of each class, as near as can be: between 0 and 1.
+        Of the images of each class, as near as can be: between 0 and 1. A group with more than
+        half of a class does not count: the test has its share of the others.
 
     Raises
     ------
@@ -88,16 +103,28 @@ def choose_test(
     """
     if groups is None:
         return _of_each_class(labels, len(names), share, seed)
-    for label, name in enumerate(names):
-        if len(np.unique(groups[labels == label])) < 2:
-            raise UserError(
-                f"{TEST_SHARE}: expected images of class {name} of at least 2 groups, as the test "
-                f"needs one of its own, found all of one: add pictures, or a folder test"
-            )
+    # A row for each class of each group: how many images it has.
+    places = np.unique(groups, return_inverse=True)[1]
+    pairs, counts = np.unique(places * len(names) + labels, return_counts=True)
+    of_class = pairs % len(names)
+    number, several = int(places.max()) + 1, np.bincount(of_class, minlength=len(names))
+    if several[lacking := int(several.argmin())] < 3:
+        raise UserError(
+            f"params.yaml: preprocess.groups: expected images of class {names[lacking]} of at "
+            f"least 3 groups, as the test needs one of its own and the folds two, found "
+            f"{several[lacking]}: set {NONE}, add pictures, or a folder test"
+        )
+    if number <= folds:
+        raise UserError(
+            f"params.yaml: preprocess.folds: expected at most {number - 1}, as one of the {number} "
+            f"groups is for the test, found {folds}: set that, or {NONE}"
+        )
+    totals = np.bincount(labels, minlength=len(names))
+    usual = np.where(2 * counts > totals[of_class], 0, counts)
+    wanted = share * np.bincount(of_class, usual, len(names))
     best, missed = None, None
-    wanted = share * np.bincount(labels, minlength=len(names))
     for parts in _partitions(labels, groups, share, seed):
-        chosen, distance, lacking = _nearest(parts, labels, wanted)
+        chosen, distance, lacking = _nearest(parts, labels, places, wanted, folds)
         if chosen is None:
             missed = names[lacking] if missed is None else missed
         elif best is None or distance < best[0]:
@@ -106,8 +133,9 @@ def choose_test(
             break
     if best is None:
         raise UserError(
-            f"{TEST_SHARE}: expected groups that leave each class on both sides, found none "
-            f"for class {missed}: change it, add pictures of other groups, or a folder test"
+            f"params.yaml: preprocess.groups: expected groups that leave each class in the test "
+            f"and in two folds, found none for class {missed}: set {NONE}, add pictures of other "
+            f"groups, or a folder test"
         )
     return best[1]
 
@@ -149,24 +177,35 @@ def _partitions(
 
 
 def _nearest(
-    parts: np.ndarray, labels: np.ndarray, wanted: np.ndarray
+    parts: np.ndarray, labels: np.ndarray, groups: np.ndarray, wanted: np.ndarray, folds: int
 ) -> tuple[list[int] | None, float, int]:
     """The union of parts whose counts of each class are nearest to those wanted.
 
-    Returns the parts, None where no union leaves each class on both sides; how many images are too
-    many or too few; and the class that is most often on one side.
+    Returns the parts, None where no union leaves each class in the test and in two groups of
+    training, and as many groups as `folds`; how many images are too many or too few; and the class
+    that is most often not so.
     """
-    count = int(parts.max()) + 1
-    table = np.zeros((count, len(wanted)), np.int64)
-    np.add.at(table, (parts, labels), 1)
+    count, classes = int(parts.max()) + 1, len(wanted)
     if count <= CHUNKS:
         unions = np.array([*itertools.product((0, 1), repeat=count)])
     else:  # for a share near 0 or 1
         unions = np.concatenate([np.eye(count, dtype=np.int64), 1 - np.eye(count, dtype=np.int64)])
-    counts = unions @ table
-    both = (counts > 0) & (counts < table.sum(0))
-    distances = np.abs(counts - wanted).sum(1)
-    if not (allowed := both.all(1)).any():
+
+    def table(rows: np.ndarray | slice, columns: np.ndarray) -> np.ndarray:
+        """How often each column is in each part, among some images."""
+        cells = parts[rows] * classes + columns[rows]
+        return np.bincount(cells, minlength=count * classes).reshape(count, classes)
+
+    counts = unions @ table(slice(None), labels)
+    of_class, of_any = (
+        np.unique(one, return_index=True)[1] for one in (groups * classes + labels, groups)
+    )
+    kept = (1 - unions) @ table(of_class, labels)  # groups of each class that training keeps
+    both = (counts > 0) & (kept >= 2)
+    enough = (1 - unions) @ table(of_any, np.zeros_like(labels))[:, 0] >= folds
+    allowed = both.all(1) & enough
+    if not allowed.any():
         return None, np.inf, int(both.sum(0).argmin())
+    distances = np.abs(counts - wanted).sum(1)
     nearest = int(np.where(allowed, distances, np.inf).argmin())
     return np.flatnonzero(unions[nearest]).tolist(), float(distances[nearest]), -1

@@ -1,0 +1,121 @@
+"""What a folder is taken for, by names alone: parts, classes and origins as people lay them out."""
+
+import pytest
+from PIL import Image
+
+from taller.datasets import folder
+
+
+@pytest.fixture
+def look(tmp_path):
+    """Look at a folder of these files: pictures, if they have no extension."""
+
+    def of(files: str) -> folder.Look:
+        for place, file in enumerate(files.split()):
+            path = tmp_path / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.suffix:
+                path.write_text(f"{place}")
+            else:
+                Image.new("L", (8, 8), place).save(path, "PNG")
+        return folder.look(tmp_path)
+
+    return of
+
+
+TWO = {"a": (2, 0), "b": (1, 0)}
+SIDES = {"a": (2, 1), "b": (1, 1)}
+
+
+def side(first: str, *others: str) -> str:
+    """Three pictures of two classes in the first folder, and one of each in the others."""
+    files = [f"{first}/a/1", f"{first}/a/2", f"{first}/b/1"]
+    return " ".join(files + [f"{other}/{label}/9" for other in others for label in "ab"])
+
+
+@pytest.mark.parametrize(
+    ("files", "parts", "classes"),
+    [
+        ("a/1 a/2 b/1", {}, TWO),
+        (side("train"), {"train": ["train"]}, TWO),
+        (side("train", "val"), {"train": ["train"], "test": ["val"]}, SIDES),
+        (side("Training", "Testing"), {"train": ["Training"], "test": ["Testing"]}, SIDES),
+        (side("training_set", "valid"), {"train": ["training_set"], "test": ["valid"]}, SIDES),
+        (side("TRAIN", "test_set"), {"train": ["TRAIN"], "test": ["test_set"]}, SIDES),
+        (side("train-data", "dev2017"), {"train": ["train-data"], "test": ["dev2017"]}, SIDES),
+        # Archives, with one folder more each, and pictures of which nobody knows the class.
+        (
+            side("seg_train/seg_train", "seg_test/seg_test") + " seg_pred/seg_pred/7 seg_pred/8",
+            {"train": ["seg_train"], "test": ["seg_test"]},
+            SIDES,
+        ),
+        (side("x/y/train", "x/y/validation"), {"train": ["x/y/train"], "test": ["x/y/validation"]},
+         SIDES),
+        ("x/a/1 x/a/2 x/b/1", {}, TWO),
+        # Cross-validation replaces a part for validation, unless the test tells no classes.
+        (
+            side("train", "val", "test"),
+            {"train": ["train", "val"], "test": ["test"]},
+            {"a": (3, 1), "b": (2, 1)},
+        ),
+        (side("train", "val") + " test/1 test/2", {"train": ["train"], "test": ["val"]}, SIDES),
+        # As Tiny ImageNet has it.
+        (
+            "train/a/images/1 train/a/images/2 train/a/boxes.txt train/b/images/1 "
+            "val/images/1 val/images/2 val/val.txt test/images/1",
+            {"train": ["train"]},
+            TWO,
+        ),
+        ("a/images/1 a/images/2 a/masks/1 a/masks/2 b/images/1 b/masks/1 a.xlsx", {}, TWO),
+        ("a/1 a/2 a/mask/1 b/1 b/mask/1", {}, TWO),
+        ("Images/a/1 Images/a/2 Images/b/1 Annotation/a/1.xml Annotation/b/1.xml", {}, TWO),
+        ("images/a/1 images/a/2 images/b/1 masks/a/1 masks/b/1", {}, TWO),
+        # Words that are classes here.
+        ("train/1 train/2 ship/1 car/1", {}, {"train": (2, 0), "ship": (1, 0), "car": (1, 0)}),
+        ("test/1 control/1 control/2", {}, {"test": (1, 0), "control": (2, 0)}),
+        ("mask/1 no_mask/1", {}, {"mask": (1, 0), "no_mask": (1, 0)}),
+    ],
+)  # fmt: skip
+def test_parts_and_classes(look, files, parts, classes):
+    seen = look(files)
+    assert (seen.parts, seen.classes, seen.unclear) == (parts, classes, None)
+    assert len(seen.files) == sum(map(sum, classes.values())) and seen.origins is None
+
+
+def test_what_is_left_out_has_a_kind_a_number_and_an_example(look):
+    seen = look(
+        "train/a/images/1 train/a/masks/1 train/a/masks/2 train/b/images/1 train/b/images/1.txt "
+        "test/1 test/2 test/3 .DS_Store classes.txt"
+    )
+    assert seen.left_out == {
+        "pictures without classes": (3, "test/1"), "masks": (2, "train/a/masks/1"),
+        ".txt": (2, "classes.txt"), "of other programs": (1, ".DS_Store"),
+    }  # fmt: skip
+
+
+def test_origins_are_folders_in_classes_or_a_table(look, tmp_path):
+    assert look("x/a/ana/1 x/a/eva/1 x/a/eva/2 x/b/ana/images/1 x/b/ana/masks/1").origins == (
+        "folders", 2,
+    )  # fmt: skip
+    rows = ("a/ana/1,1", "a/eva/1,2", "a/eva/2,3", "b/ana/images/1,1")
+    (tmp_path / "x/groups.csv").write_text("\n".join(["file,group", *rows]), "utf-8")
+    seen = folder.look(tmp_path)
+    assert seen.origins == ("groups.csv", 3) and seen.unclear is None
+
+
+@pytest.mark.parametrize(
+    ("files", "line"),
+    [
+        ("train/a/1 train/b/1 more/1", "more: expected folders of parts (train, val, test) alone"),
+        ("a/1 a/ana/1 b/1", "a/1: expected origins of all pictures"),
+        (
+            "train/a/1 train/a/2 train/b/1 test/a/1 test/c/1",
+            "b: expected this class in train and i",
+        ),
+        ("a/1.dcm b/2.dcm", "a: expected pictures, found only files .dcm (and 1 more)"),
+        ("", "{}: expected folders of pictures for 2 classes or more, found none"),
+    ],
+)
+def test_what_cannot_be_told_is_said(look, tmp_path, files, line):
+    unclear = look(files).unclear
+    assert unclear.startswith(line.format(tmp_path))
