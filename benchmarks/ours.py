@@ -25,8 +25,9 @@ Product = Callable[[], object]
 
 
 def config(work: Work) -> engine.TrainingConfig:
-    constant = {"learning_rate": RATE, "weight_decay": 0.0, "schedule": "constant"}
-    return engine.TrainingConfig(**constant, batch_size=work.batch, epochs=work.epochs, min_steps=0)
+    plain = {"augment": "none", "label_smoothing": 0.0, "class_weights": "none", "min_steps": 0}
+    steps = {"learning_rate": RATE, "weight_decay": 0.0, "schedule": "constant"}
+    return engine.TrainingConfig(**plain, **steps, batch_size=work.batch, epochs=work.epochs)
 
 
 def validated(work: Work) -> Sequence[float]:

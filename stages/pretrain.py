@@ -41,20 +41,23 @@ def pretrain(name: str) -> None:
     arguments = config.model_dump(include={*module.ModelParams.model_fields})
     arguments |= {"classes": len(names) or 1, "shape": SHAPE}
     build, accuracies = partial(module.build, **arguments), []
+    scaling = letters.scaling_for(module)
     settings = {"config": config.model_dump(), "seed": seed, "threads": threads, "device": device}
     saved = checkpoint.of_stage(f"pretrain.{name}", [glyphs.FONT_FOLDER], **settings)
     for repeat in range(repeats):
         label, fit_seed = f"repeat {repeat + 1}", seeds.of_pretraining(seed, repeat)
         if learns:
             with engine.threads(threads):
-                network, accuracy = letters.pretrain(build, config, fit_seed, device, saved, label)
+                network, accuracy = letters.pretrain(
+                    build, config, fit_seed, device, saved, label, scaling
+                )
             accuracies.append(accuracy)
             print(f"{name}: {accuracy:.4f} of the letters of unseen fonts recognised", flush=True)
         else:
             torch.manual_seed(seeds.of_weights(fit_seed))
             network = build()  # nobody uses its head
         path, state = models / f"{repeat + 1}.pth", network.cpu().state_dict()
-        store.save(path, config.network, arguments, letters.SCALING, names, state, config.source)
+        store.save(path, config.network, arguments, scaling, names, state, config.source)
 
     facts = {"source": config.source, "network": config.network, "networks": repeats}
     facts |= {"sha256": files.sha256(models / "1.pth")}

@@ -29,7 +29,7 @@ def test_every_image_is_in_one_batch_and_no_batch_has_a_single_one(size, pixels)
         assert size == 1 or min(len(part) for part, _ in batches) > 1
 
 
-def test_the_order_of_an_epoch_hangs_on_the_fits_seed_and_its_number_alone():
+def test_the_order_of_an_epoch_is_decided_by_the_fits_seed_and_its_number_alone():
     labels = torch.arange(50)
     data = Batches(labels, labels, labels, 7, CPU)
 
@@ -55,14 +55,14 @@ def test_no_two_fits_share_a_seed_whatever_the_runs_seed():
     assert seeds.of_fit(42, 1) == int(child.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def test_scaling_is_the_workshops_transform_and_resizing_bilinear(digits):
+def test_scaling_is_the_workshops_transform_and_shrinking_antialiased(digits):
     images = torch.from_numpy(digits.images[:4])
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
     expected = torch.stack([transform(image[0]) for image in digits.images[:4]])
     torch.testing.assert_close(WORKSHOP(images), expected)
     for size in ((224, 224), (30, 40), (20, 20)):
         bilinear = transforms.InterpolationMode.BILINEAR
-        resized = transforms.Resize(size, bilinear, antialias=False)(expected)
+        resized = transforms.Resize(size, bilinear, antialias=size == (20, 20))(expected)
         scaled = Scaling((0.5,), (0.5,), size)(images)
         torch.testing.assert_close(scaled, resized, rtol=1e-4, atol=1e-4)
 

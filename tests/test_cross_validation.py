@@ -11,7 +11,13 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score, log_loss, precision_score, recall_score
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    precision_score,
+    recall_score,
+)
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
@@ -25,7 +31,7 @@ from taller.training.engine import TrainingConfig
 CPU = torch.device("cpu")
 CONFIG = TrainingConfig(
     learning_rate=0.001, weight_decay=0.0, schedule="constant", batch_size=32, epochs=2,
-    min_steps=0,
+    min_steps=0, augment="none", label_smoothing=0.0, class_weights="none",
 )  # fmt: skip
 ONCE = CONFIG.model_copy(update={"epochs": 1})
 build = partial(SimpleNN, classes=10, shape=(1, 28, 28))
@@ -143,12 +149,15 @@ def test_scores_are_scikit_learns_of_the_last_epoch(digits, monkeypatch, tmp_pat
     for fold, one in enumerate(fits):
         truth, predicted = digits.labels[fold == FOLDS], one.logits.argmax(1).numpy()
         macro = {"average": "macro", "zero_division": 0}
+        largest = np.bincount(digits.labels[fold != FOLDS]).argmax()
         expected = {
             "accuracy": float((truth == predicted).mean()),
             "precision": precision_score(truth, predicted, **macro),
             "recall": recall_score(truth, predicted, **macro),
             "f1": f1_score(truth, predicted, **macro),
             "log_loss": log_loss(truth, one.logits.double().softmax(1).numpy()),
+            "balanced_accuracy": balanced_accuracy_score(truth, predicted),
+            "largest_class": float((truth == largest).mean()), "largest_class_balanced": 0.1,
             "train_images": 400, "val_images": 200,
         }  # fmt: skip
         scores = {row["metric"]: row["value"] for row in outcome.scores if row["fold"] == fold + 1}
@@ -160,6 +169,48 @@ def test_scores_are_scikit_learns_of_the_last_epoch(digits, monkeypatch, tmp_pat
     assert list(pd.read_csv(tmp_path / "scores.csv")) == ["repeat", "fold", "metric", "value"]
     history = pd.read_csv(tmp_path / "history.csv")
     assert history.groupby("fold")["epoch"].apply(list).tolist() == [[1, 2]] * 3
+
+
+def test_settings_are_chosen_inside_the_training_images_of_a_fold(digits, fits):
+    decays, config = (1.0, 0.0), ONCE.model_copy(update={"learning_rate": 0.1})
+    options = [config.model_copy(update={"weight_decay": one}) for one in decays]
+    training = replace(TRAINING, config=options[1], options=options, origins=digits.groups)
+    outcome = cross_validate(training, digits.images, digits.labels, FOLDS, repeat=1, limit=2)
+    assert [row["fold"] for row in outcome.scores if row["metric"] == "accuracy"] == [1, 2]
+    made = [*fits]
+    for fold, chosen in enumerate(outcome.chosen):
+        *inner, (_, rows, _) = made[3 * fold : 3 * fold + 3]
+        assert {*rows} == {*np.flatnonzero(fold != FOLDS).tolist()}
+        for _, training_rows, validation_rows in inner:
+            # None of the fold's, each once, about a fifth, and no writer on both sides.
+            assert sorted(training_rows + validation_rows) == rows
+            assert 40 < len(validation_rows) < 120
+            writers = [{*digits.groups[part].tolist()} for part in (training_rows, validation_rows)]
+            assert not writers[0] & writers[1]
+        losses = []
+        for option in options:
+            folds = np.where(np.isin(np.arange(600), inner[0][1]), -1, -2)
+            folds[inner[0][2]] = 0
+            alone = replace(TRAINING, config=option)
+            one = cross_validate(alone, digits.images, digits.labels, folds, repeat=1)
+            losses += [row["value"] for row in one.scores if row["metric"] == "log_loss"]
+        assert chosen == {
+            "repeat": 2, "fold": fold + 1, "weight_decay": decays[int(np.argmin(losses))],
+            "epochs": 1, "fixed": False,
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(("images", "writers"), [(499, None), (600, 1)])
+def test_too_few_images_or_groups_take_the_setting_in_the_middle(digits, fits, images, writers):
+    options = [ONCE.model_copy(update={"weight_decay": one}) for one in (0.3, 0.2, 0.1)]
+    origins = writers and np.zeros(images, np.int64)
+    training = replace(TRAINING, config=options[1], options=options, origins=origins)
+    rows = slice(images)
+    outcome = cross_validate(
+        training, digits.images[rows], digits.labels[rows], FOLDS[rows], repeat=1
+    )
+    assert len(fits) == 3  # and none inside
+    assert [(row["weight_decay"], row["fixed"]) for row in outcome.chosen] == [(0.2, True)] * 3
 
 
 def test_four_frames_lead_to_a_training_step(digits, monkeypatch):

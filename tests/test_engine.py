@@ -4,8 +4,10 @@ import copy
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
+from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -20,7 +22,7 @@ CPU = torch.device("cpu")
 WORKSHOP = Scaling(mean=(0.5,), std=(0.5,), size=(28, 28))
 CONFIG = TrainingConfig(
     learning_rate=0.003, weight_decay=0.1, schedule="one_cycle", batch_size=64, epochs=2,
-    min_steps=0,
+    min_steps=0, augment="none", label_smoothing=0.0, class_weights="none",
 )  # fmt: skip
 network = partial(SimpleNN, classes=10, shape=(1, 28, 28))
 
@@ -29,14 +31,24 @@ def adamw(model: nn.Module) -> torch.optim.Optimizer:
     return CONFIG.optimizer(model.parameters())
 
 
-@pytest.mark.parametrize(("schedule", "smoothing"), [("constant", 0.0), ("one_cycle", 0.1)])
-def test_fit_is_a_plain_loop(digits, schedule, smoothing):
-    images, labels = torch.from_numpy(digits.images), torch.from_numpy(digits.labels)
+@pytest.mark.parametrize(
+    ("schedule", "smoothing", "weights"),
+    [("constant", 0.0, "none"), ("one_cycle", 0.1, "balanced")],
+)
+def test_fit_is_a_plain_loop(digits, schedule, smoothing, weights):
+    images, labels = torch.from_numpy(digits.images), torch.tensor(digits.labels)
+    labels[labels == 9] = 8  # so that one class has more than the others
     data = Batches(images, labels, torch.arange(600), 64, CPU, WORKSHOP)
+    of_classes = CONFIG.model_copy(update={"class_weights": weights}).weights(labels, 10)
     fit = engine.fit(
         network, adamw, [data] * 2, schedule=schedule, seed=3, device=CPU,
-        label_smoothing=smoothing, validation=data,
+        label_smoothing=smoothing, class_weights=of_classes, validation=data,
     )  # fmt: skip
+    expected = None
+    if weights == "balanced":
+        present = compute_class_weight("balanced", classes=np.arange(9), y=labels.numpy())
+        # scikit-learn counts the classes that are there, of which the ninth is none.
+        expected = torch.tensor([*present * 9 / 10, 60.0]).float()
 
     torch.manual_seed(seeds.of_weights(3))
     plain = network()
@@ -46,20 +58,22 @@ def test_fit_is_a_plain_loop(digits, schedule, smoothing):
     )
     for row in fit.history:
         plain.train()
-        losses = []
+        losses, counts = [], []
         torch.manual_seed(seeds.of_noise(3, row["epoch"]))
         pen = torch.Generator().manual_seed(seeds.of_order(3, row["epoch"]))
         for chosen in torch.randperm(600, generator=pen).split(64):
             if schedule == "constant":
                 optimizer.param_groups[0]["lr"] = 0.003
             inputs = (images[chosen].float() / 255 - 0.5) / 0.5
-            loss = cross_entropy(plain(inputs), labels[chosen], label_smoothing=smoothing)
+            part = labels[chosen]
+            loss = cross_entropy(plain(inputs), part, expected, label_smoothing=smoothing)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             scheduler.step()
-            losses.append(loss.item() * len(inputs))
-        assert row["train_loss"] == pytest.approx(sum(losses) / 600, rel=1e-4)
+            counts.append(len(part) if expected is None else expected[part].sum().item())
+            losses.append(loss.item() * counts[-1])
+        assert row["train_loss"] == pytest.approx(sum(losses) / sum(counts), rel=1e-4)
     plain.eval()
     logits = plain((images.float() / 255 - 0.5) / 0.5)
     torch.testing.assert_close(fit.logits, logits, rtol=1e-3, atol=1e-3)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import cross_entropy, interpolate
 
@@ -15,7 +16,7 @@ from stages.finetune import finetune, read_config
 from taller.common import files, seeds
 from taller.common.errors import UserError
 from taller.datasets import dataset
-from taller.networks import resnet18
+from taller.networks import cnn, resnet18
 from taller.training import cost, store
 from taller.training.batches import Scaling
 
@@ -23,7 +24,8 @@ IMAGES, BATCH, SHAPE = 64, 16, (1, 28, 28)
 SECTION = {
     "trainable": ["fc"], "network": "resnet18", "start": "base", "stem": "sum_rgb",
     "image_size": 28, "learning_rate": 0.01, "body_lr_factor": 1.0, "weight_decay": 0.0,
-    "schedule": "constant", "batch_size": BATCH, "epochs": 1, "min_steps": 0,
+    "schedule": "constant", "batch_size": BATCH, "epochs": 1, "min_steps": 0, "augment": "none",
+    "label_smoothing": 0.0, "class_weights": "none", "folds": "all",
 }  # fmt: skip
 SCALING = Scaling((0.3,), (0.4,), (28, 28))
 
@@ -72,6 +74,8 @@ def load() -> tuple[torch.Tensor, torch.Tensor]:
         ("resnet18", ["fc", "conv1"], "random"),  # as in the workshop's code
         ("resnet18", "all", "sum_rgb"),
         ("efficientnet_lite0", ["fc", "conv2"], "sum_rgb"),
+        ("cnn", "all", "sum_rgb"),
+        ("cnn", ["fc", "hidden"], "random"),
     ],
 )
 def test_which_weights_change(folder, network, trainable, stem):
@@ -184,8 +188,11 @@ def test_each_repeat_trains_the_last_layer_on_its_own_networks_features(folder):
         "flops": {"inference": everything, "training": training},
         "training": {
             "optimizer": "AdamW", **LAST, "batch_size": BATCH, "trained": ["fc"],
+            "augment": "none", "label_smoothing": 0.0, "class_weights": "none",
             "frozen": ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"],
-            "model_params": {"stem": "sum_rgb", "image_size": 28, "body_lr_factor": 1.0},
+            "model_params": {
+                "stem": "sum_rgb", "image_size": 28, "body_lr_factor": 1.0, "folds": "all",
+            },
         },
         "start": {
             "path": "base", "source": "none", "networks": 2,
@@ -205,6 +212,68 @@ def test_imagenets_lite0_sees_larger_images_and_tells_digits_apart(folder, lite0
     assert accuracy.mean() > 0.4  # of 32 images, by guessing 0.1
 
 
+def test_imagenets_own_head_votes_on_validation_images(folder, lite0_weights):
+    changes = {"network": "efficientnet_lite0", "start": str(lite0_weights.parent)}
+    run("mine", image_size=96, folds=2, **changes)
+    (images, labels), folds = load(), np.load("data/train/folds.npy")[0]
+    network = store.load_start(lite0_weights.parent, "efficientnet_lite0", 1, "key")[0].network
+    inputs = interpolate(images.expand(-1, 3, -1, -1) / 127.5 - 1, size=(96, 96), mode="bilinear")
+    with torch.no_grad():
+        logits = network.eval()(inputs).numpy()
+    scores = pd.read_csv("resultados/cv/finetuned/mine/scores.csv")
+    scores = scores.set_index(["fold", "metric"])["value"]
+    for fold in range(2):
+        fired = logits[folds != fold].argmax(1)
+        stands_for = pd.crosstab(fired, labels[folds != fold].numpy()).idxmax(axis=1)
+        # Outputs that fired on no training image have no vote.
+        voting = pd.DataFrame(logits[folds == fold])[stands_for.index].idxmax(axis=1)
+        predicted = stands_for[voting]
+        truth = labels[folds == fold].numpy()
+        accuracy = (predicted == truth).mean()
+        assert scores[(fold + 1, "imagenet_votes")] == pytest.approx(accuracy)
+        balanced = balanced_accuracy_score(truth, predicted)
+        assert scores[(fold + 1, "imagenet_votes_balanced")] == pytest.approx(balanced)
+
+
+def test_a_network_for_so_many_pixels_goes_on_as_it_was_built(folder):
+    arguments = {"classes": 52, "shape": SHAPE, "channels": [4], "units": 6, "dropout": 0.5}
+    state = cnn.build(**arguments).state_dict()
+    store.save(Path("base/1.pth"), "cnn", arguments, SCALING, [], state, "none")
+    model, facts = run("mine", network="cnn", trainable="all", image_size="auto", folds=2)
+    assert model.network.hidden.weight.shape == (6, 4 * 14 * 14)
+    assert model.network.dropout.p == 0.5 and facts["training"]["frozen"] == []
+    with pytest.raises(
+        UserError, match=r"^params\.yaml: finetune\.mine\.image_size: expected 28, "
+    ):
+        run("mine", network="cnn", trainable="all", image_size=30)
+
+
+def test_a_part_of_the_folds_is_the_same_in_full_and_views_are_new(folder):
+    shown, changes = [], {"network": "cnn", "trainable": "all", "epochs": 2}
+    prepare(2, "cnn")
+    for part in ({}, {"folds": 2}, {"augment": "photographs"}):
+        dataset.save_array(Path("data/train/folds.npy"), np.arange(2 * IMAGES).reshape(2, -1) % 3)
+        run("mine", **changes, **part)
+        shown.append(pd.read_csv("resultados/cv/finetuned/mine/scores.csv"))
+    everything, part, augmented = shown
+    expected = everything[everything["fold"] < 3].reset_index(drop=True)
+    pd.testing.assert_frame_equal(part, expected)
+    assert not everything["value"].equals(augmented["value"])
+
+
+def test_what_was_chosen_is_told_and_the_model_is_trained_so(folder):
+    lists = {"weight_decay": [0.0, 0.5, 1.0], "epochs": [1, 3], "learning_rate": 0.05}
+    _, facts = run(**lists)
+    places = [(row.pop("repeat"), row.pop("fold")) for row in facts["chosen"]]
+    assert places == [(1, None), (1, 1), (1, 2)]
+    assert facts["chosen"] == [{"weight_decay": 0.5, "epochs": 3, "fixed": True}] * 3
+    assert (facts["training"]["weight_decay"], facts["training"]["epochs"]) == (0.5, 3)
+    assert pd.read_csv("resultados/cv/finetuned/resnet18/history.csv")["epoch"].max() == 3
+    fixed = Path("modelos/finetuned/resnet18.pth").read_bytes()
+    run(**lists | {"weight_decay": 0.5, "epochs": 3})
+    assert Path("modelos/finetuned/resnet18.pth").read_bytes() == fixed
+
+
 @pytest.mark.parametrize(("shape", "pixels"), [((1, 9, 150), 150), ((3, 300, 200), 224)])
 def test_auto_is_as_the_images_are_but_224_at_most(folder, shape, pixels):
     images = np.random.default_rng(0).integers(0, 256, (4, *shape), np.uint8)
@@ -219,9 +288,13 @@ def test_auto_is_as_the_images_are_but_224_at_most(folder, shape, pixels):
     ("changes", "line"),
     [
         ({"trainable": ["layer7", "fc"]}, "trainable: expected all, or a list with fc and any of "),
-        ({"network": "cnn"}, "network: expected one with LAYERS to freeze (resnet18, "),
+        ({"network": "simple_nn"}, "network: expected one with LAYERS to freeze (cnn, resnet18, "),
         ({"network": "other"}, "network: expected a file of taller/networks "),
         ({"image_size": 15}, "image_size: expected auto, or an integer from 16 to 512, found 15"),
+        ({"folds": 1}, "folds: expected all, or an integer from 2 to 50, found 1"),
+        ({"weight_decay": 11}, "weight_decay.0: expected less than or equal to 10, found 11"),
+        ({"epochs": [1, 0]}, "epochs.1: expected greater than or equal to 1, found 0"),
+        ({"augment": "photographs"}, "augment: expected none where the first layers are frozen"),
         ({"stem": "none"}, "stem: expected 'sum_rgb' or 'random', found 'none'"),
         ({"hidden": [3]}, "hidden: unknown key, expected one of learning_rate, "),
     ],

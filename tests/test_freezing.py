@@ -84,7 +84,7 @@ def test_loading_leaves_just_the_new_layers_and_refuses_other_keys():
         freezing.load(network, before | {"extra": torch.zeros(1)}, new=[])
 
 
-def test_new_layers_do_not_hang_on_what_is_trainable():
+def test_new_layers_do_not_depend_on_what_is_trainable():
     build, heads = partial(resnet18.build, 10, (1, 28, 28)), []
     for trainable in (["fc"], ["layer4", "fc"], [*resnet18.LAYERS]):
         _, part = freezing.cut(build(), trainable)

@@ -17,7 +17,7 @@ from taller.training import checkpoint, store
 
 TRAINING = {
     "learning_rate": 0.01, "weight_decay": 0.0, "schedule": "one_cycle", "batch_size": 16,
-    "epochs": 2,
+    "epochs": 2, "augment": "none", "label_smoothing": 0.0, "class_weights": "none",
 }  # fmt: skip
 MODEL_PARAMS = {
     "simple_nn": {"hidden": [8, 6], "dropout": 0.25},
@@ -46,7 +46,8 @@ def folder(workdir, monkeypatch) -> Path:
 
 
 def write(name: str, network: str, /, **changes) -> None:
-    section = {"network": network, "min_steps": 0} | TRAINING | MODEL_PARAMS[network] | changes
+    section = {"network": network, "min_steps": 0, "image_size": "auto"} | TRAINING
+    section |= MODEL_PARAMS[network] | changes
     content = {"seed": 5, "device": "cpu", "kfold_train": {name: section}}
     Path("params.yaml").write_text(yaml.safe_dump(content))
 
@@ -78,7 +79,8 @@ def test_what_it_writes(folder, name, network, model, decay):
         "flops": {"inference": sum(layers), "training": 2 * IMAGES * step},
         "training": {
             **TRAINING, "optimizer": "AdamW" if decay else "Adam", "weight_decay": decay,
-            "trained": [], "frozen": [], "model_params": MODEL_PARAMS[network],
+            "trained": [], "frozen": [],
+            "model_params": {"image_size": 10, **MODEL_PARAMS[network]},
         },
         "start": None,
     }  # fmt: skip
@@ -112,8 +114,24 @@ def test_the_model_has_learnt_from_images_as_they_are_for_at_least_min_steps(
     assert (model.network.eval()(inputs).argmax(1).numpy() == data.labels).mean() > 0.9
 
 
+@pytest.mark.parametrize("network", MODEL_PARAMS)
+def test_images_are_resized_for_one_network_and_stay_for_the_others(folder, network):
+    write(network, network, image_size=20, min_steps=120, augment="photographs")
+    kfold_train(network)
+    facts = json.loads(Path("resultados/cv/scratch", network, "fit.json").read_text())
+    assert facts["training"]["model_params"]["image_size"] == 20
+    model, data = (
+        store.load(Path(f"modelos/scratch/{network}.pth")),
+        dataset.load(Path("data/train")),
+    )
+    assert (model.shape, model.scaling.size) == (data.shape, (20, 18))
+    inputs = model.scaling(torch.from_numpy(np.array(data.images)))
+    assert inputs.shape == (IMAGES, 3, 20, 18)
+    assert (model.network.eval()(inputs).argmax(1).numpy() == data.labels).mean() > 0.6
+
+
 def test_an_interrupted_stage_goes_on_and_ends_in_the_same_bytes(folder, monkeypatch, capsys):
-    write("simple_nn", "simple_nn")
+    write("simple_nn", "simple_nn", augment="photographs")
     kfold_train("simple_nn")
     expected, save, left = outputs(folder), checkpoint.FitCheckpoint.save, [0]
 

@@ -33,7 +33,7 @@ def test_a_chain_names_its_layers_its_stem_and_its_head(module):
     assert tuple(weighted) == module.LAYERS
     assert (module.LAYERS[0], module.LAYERS[-1]) == (module.STEM, module.HEAD)
     stem, head = getattr(network, module.STEM), getattr(network, module.HEAD)
-    assert stem.in_channels == len(module.MEAN) == len(module.STD) == 3
+    assert stem.in_channels == 3 and len(module.MEAN) == len(module.STD)
     with torch.no_grad():  # it begins with small logits
         assert head(torch.randn(200, head.in_features)).std() < 1
 
@@ -58,6 +58,10 @@ def cnn_by_hand() -> nn.Module:
     )
 
 
+def leaves(network: nn.Module) -> list[nn.Module]:
+    return [one for one in network.modules() if not [*one.children()]]
+
+
 @pytest.mark.parametrize(
     ("build", "expected", "parameters"),
     [
@@ -71,7 +75,7 @@ def test_networks_from_scratch_are_what_they_say(build, expected, parameters):
         torch.manual_seed(0)
         networks.append(make())
     ours, theirs = networks
-    assert repr(ours) == repr(theirs)
+    assert [*map(repr, leaves(ours))] == [*map(repr, leaves(theirs))]
     assert sum(p.numel() for p in ours.parameters()) == parameters
     images = torch.randn(4, 1, 28, 28)
     for mode in (True, False):  # with dropout, and without
@@ -84,7 +88,7 @@ def test_networks_from_scratch_are_what_they_say(build, expected, parameters):
 
 def test_every_convolution_of_the_cnn_halves_the_image():
     network = cnn.build(7, (3, 33, 17), [4, 6], units=11, dropout=0.0).eval()
-    features = network[:6](torch.randn(2, 3, 33, 17))
+    features = network[:2](torch.randn(2, 3, 33, 17))
     assert features.shape == (2, 6, 9, 5)  # 33, 17, 9 and 17, 9, 5: a half is rounded up
 
 

@@ -18,6 +18,7 @@ from taller.networks import cnn, efficientnet_lite0, resnet18
 from taller.pretraining import glyphs, letters
 from taller.pretraining.letters import LettersConfig
 from taller.training import checkpoint, cost, engine, store
+from taller.training.batches import Scaling
 
 DIGITS = "0123456789"
 CPU = torch.device("cpu")
@@ -181,7 +182,11 @@ def test_a_network_of_letters_for_each_repeat(run, monkeypatch, capsys):
         (*letters.names(),),
     )
     states = [one.network.state_dict() for one in (first, second)]
-    assert not torch.equal(states[0]["0.weight"], states[1]["0.weight"])
+    assert not torch.equal(states[0]["conv1.weight"], states[1]["conv1.weight"])
+    # As the CNN that learns from scratch sees its images.
+    assert (
+        first.scaling == Scaling(cnn.MEAN, cnn.STD, (28, 28)) == Scaling((0.5,), (0.5,), (28, 28))
+    )
     step = cost.count(cnn.build(372, (1, 28, 28), [4, 8], 16, 0.0), (1, 28, 28)).step
     assert facts["flops"] == pytest.approx(FEW * step, rel=1e-5)
     assert (facts["networks"], facts["images"], len(facts["accuracy"])) == (2, FEW, 2)

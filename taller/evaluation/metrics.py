@@ -47,18 +47,20 @@ def per_class(counts: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def scores(counts: np.ndarray) -> dict[str, float]:
-    """Accuracy, and the macro averages (every class weighs the same) of the others.
+    """Accuracy, and the macro averages of the others: every class that occurs weighs the same.
+
+    Of a class that does not occur nothing can be recalled; its 0 would lower a faultless network.
 
     Returns
     -------
     dict of float
-        ``accuracy``, ``precision``, ``recall`` and ``f1``, fractions in [0, 1].
+        ``accuracy``, ``precision``, ``recall``, ``f1`` and ``balanced_accuracy``, the mean recall
+        by another name; fractions in [0, 1].
     """
-    classes = per_class(counts)
-    return {
-        "accuracy": float(np.trace(counts) / counts.sum()),
-        **{name: float(classes[name].mean()) for name in ("precision", "recall", "f1")},
-    }
+    classes, there = per_class(counts), counts.sum(axis=1) > 0
+    means = {name: float(classes[name][there].mean()) for name in ("precision", "recall", "f1")}
+    accuracy = float(np.trace(counts) / counts.sum())
+    return {"accuracy": accuracy, **means, "balanced_accuracy": means["recall"]}
 
 
 def log_loss(log_probabilities: np.ndarray, labels: np.ndarray) -> float:

@@ -1,5 +1,6 @@
-"""A small convolutional network of SimpleNN's size, trained from scratch: the fair opponent."""
+"""A small convolutional network of SimpleNN's size: the fair opponent, from scratch or not."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil, prod
@@ -12,6 +13,11 @@ from taller.common.layers import Conv2d, Linear
 from taller.common.params import Section
 
 NAME = "CNN"
+# The children with weights, in the order in which an image passes them, however many convolutions.
+LAYERS = ("conv1", "body", "hidden", "fc")
+STEM, HEAD = "conv1", "fc"
+# Of its inputs, of whatever channels: the workshop's. Weights are for so many pixels alone.
+MEAN, STD, FIXED_SIZE = (0.5,), (0.5,), True
 
 
 class ModelParams(Section):
@@ -53,12 +59,16 @@ def build(
     for before, after in pairwise([shape[0], *channels]):
         convolution = Conv2d(before, after, kernel_size=5, stride=2, padding=2)
         layers += [convolution, nn.BatchNorm2d(after), nn.ReLU()]
+    stem, *body = layers
     features = channels[-1] * prod(ceil(side / 2 ** len(channels)) for side in shape[1:])
     return nn.Sequential(
-        *layers,
-        nn.Flatten(),
-        Linear(features, units),
-        nn.ReLU(),
-        nn.Dropout(dropout),
-        Linear(units, classes),
+        OrderedDict(
+            conv1=stem,
+            body=nn.Sequential(*body),
+            flatten=nn.Flatten(),
+            hidden=Linear(features, units),
+            relu=nn.ReLU(),
+            dropout=nn.Dropout(dropout),
+            fc=Linear(units, classes),
+        )
     )

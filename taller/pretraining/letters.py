@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from types import ModuleType
 
 import torch
 from pydantic import Field
@@ -53,6 +54,7 @@ class Letters:
     sizes: list[int]  # letters of each batch
     device: torch.device
     label: str  # of the progress bar
+    scaling: Scaling
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -67,7 +69,7 @@ class Letters:
         with bar(sum(self.sizes), self.label, "letter") as progress:
             for size in self.sizes:
                 images, labels = glyphs.draw(paths, classes, size, pen)
-                yield SCALING(images), labels
+                yield self.scaling(images), labels
                 progress.update(size)
 
 
@@ -78,6 +80,7 @@ def pretrain(
     device: torch.device,
     checkpoints: Checkpoints | None = None,
     label: str = "letters",
+    scaling: Scaling = SCALING,
 ) -> tuple[nn.Module, float]:
     """Train a fresh network on letters: one pass, of which each part is an epoch of the engine.
 
@@ -94,7 +97,9 @@ def pretrain(
     count = min(CHUNKS, len(batches))
     ends = [len(batches) * part // count for part in range(count + 1)]
     parts = [
-        Letters(glyphs.FONTS, batches[start:end], device, f"letters, part {part} of {count}")
+        Letters(
+            glyphs.FONTS, batches[start:end], device, f"letters, part {part} of {count}", scaling
+        )
         for part, (start, end) in enumerate(pairwise(ends), start=1)
     ]
     fit = engine.fit(
@@ -102,9 +107,19 @@ def pretrain(
         label_smoothing=config.label_smoothing,
         checkpoint=checkpoints and checkpoints.of_fit(label, f"letters, {label}", count, "part"),
     )  # fmt: skip
-    unseen = Letters(glyphs.UNSEEN_FONTS, split(UNSEEN, config.batch_size), device, "unseen fonts")
+    sizes = split(UNSEEN, config.batch_size)
+    unseen = Letters(glyphs.UNSEEN_FONTS, sizes, device, "unseen fonts", scaling)
     _, accuracy, _ = engine.evaluate(fit.model, unseen.shuffled(seeds.of_order(seed, 0)))
     return fit.model, accuracy
+
+
+def scaling_for(module: ModuleType) -> Scaling:
+    """Of the inputs of a network that learns letters: its module's own, if it is for any channels.
+
+    A network of that kind sees what it is tuned on later in the same scaling.
+    """
+    one = len(getattr(module, "MEAN", ())) == 1
+    return Scaling(module.MEAN, module.STD, SCALING.size) if one else SCALING
 
 
 def names() -> list[str]:

@@ -89,9 +89,10 @@ class Scaling:
     """From stored levels to what a network was trained on: ``(x / 255 - mean) / std``.
 
     Calling it takes uint8 images of shape (n, channels, height, width), 0 to 255, and gives
-    float32 of shape (n, channels, *size), after a bilinear resize where `size` asks for one. The
-    resize happens batch by batch: 60,000 images at 224 pixels would fill 12 GB. `mean` and `std`
-    are of each channel, or one for all of them; `size` is height and width.
+    float32 of shape (n, channels, *size), after a bilinear resize where `size` asks for one, to
+    fewer pixels with antialiasing. The resize happens batch by batch: 60,000 images at 224 pixels
+    would fill 12 GB. `mean` and `std` are of each channel, or one for all of them; `size` is height
+    and width.
     """
 
     mean: tuple[float, ...]
@@ -101,9 +102,10 @@ class Scaling:
     def __call__(self, images: Tensor) -> Tensor:
         mean, std = (_along_channels(part, images.device) for part in (self.mean, self.std))
         scaled = images.float().div_(255).sub_(mean).div_(std)
-        if scaled.shape[-2:] == self.size:
+        if (before := scaled.shape[-2:]) == self.size:
             return scaled
-        return interpolate(scaled, size=self.size, mode="bilinear", antialias=False)
+        fewer = max(self.size) < max(before)
+        return interpolate(scaled, size=self.size, mode="bilinear", antialias=fewer)
 
     def suited(self, shape: Sequence[int], longer_side: int) -> "Scaling":
         """The same for images of another shape, with their longer side resized to so many pixels.

@@ -1,5 +1,6 @@
 """Train a network on every fold, and once on all images, at the same time."""
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -8,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor, nn
 
 from taller.common import files, seeds
+from taller.datasets import dataset
 from taller.evaluation import metrics
 from taller.training import cluster, engine, workers
+from taller.training.augmentation import Views
 from taller.training.batches import Batches, Prepare, Standardizer, identity, tensor
 from taller.training.checkpoint import Checkpoints, FitCheckpoint
 from taller.training.engine import TrainingConfig
@@ -24,6 +28,9 @@ PREPARED_LIMIT = 2**28
 VALIDATION_BATCH, VALIDATION_BYTES = 1000, 32 * 2**20
 # Inputs of fewer bytes go to the GPU once; larger ones batch by batch.
 GPU_LIMIT = 8 * 2**30
+# Settings are chosen on an inner part of the training images; of fewer images that says nothing.
+INNER_PARTS, LEAST_TO_CHOOSE = 5, 500
+OUT = -2  # in `folds`: takes no part at all
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,11 @@ class Training:
     # The linear layer whose inputs get the same scale in every feature, instead of `prepare`, by
     # what each fit's own training images say of it.
     standardize: str = ""
+    views: Views | None = None  # what training sees in place of the inputs, row by row
+    # Of these settings, the strongest first, each fit chooses inside its own training images;
+    # `config` has those of a data set that is too small for it.
+    options: Sequence[TrainingConfig] = ()
+    origins: np.ndarray | None = None  # int64, shape (n,): groups, which that choice leaves whole
 
 
 @dataclass(frozen=True)
@@ -53,12 +65,18 @@ class CrossValidation:
     scores : list of dict
         In long form: ``repeat``, ``fold``, ``metric``, ``value``. After the last epoch, on the
         validation images: ``accuracy``, ``precision``, ``recall``, ``f1`` (macro; fractions),
-        ``log_loss`` (nats), ``train_images`` and ``val_images``.
+        ``balanced_accuracy``, ``log_loss`` (nats), ``train_images`` and ``val_images``;
+        ``largest_class`` and ``largest_class_balanced``, the two accuracies of whoever always names
+        the largest class of the training images.
+    chosen : list of dict
+        Of each fit that had a choice: ``repeat``, ``fold`` (None on all images),
+        ``weight_decay``, ``epochs``, and ``fixed`` where there were too few images to choose.
     """
 
     trained_parameters: int  # numbers that the optimizer could change
     history: list[dict] = field(default_factory=list)
     scores: list[dict] = field(default_factory=list)
+    chosen: list[dict] = field(default_factory=list)
     state: dict[str, Tensor] = field(default_factory=dict)  # of the fit on all images
 
     def __str__(self) -> str:
@@ -79,10 +97,12 @@ class CrossValidation:
 
 
 def join(parts: Sequence[CrossValidation]) -> CrossValidation:
-    """The history and scores of all; the weights are the first one's."""
-    history = [row for part in parts for row in part.history]
-    scores = [row for part in parts for row in part.scores]
-    return replace(parts[0], history=history, scores=scores)
+    """The history, scores and choices of all; the weights are the first one's."""
+    rows = {
+        name: [row for part in parts for row in getattr(part, name)]
+        for name in ("history", "scores", "chosen")
+    }
+    return replace(parts[0], **rows)
 
 
 def cross_validate(
@@ -92,6 +112,7 @@ def cross_validate(
     folds: np.ndarray,
     *,
     repeat: int = 0,
+    limit: int | None = None,
     label: str = "folds",
     checkpoints: Checkpoints | None = None,
 ) -> CrossValidation:
@@ -110,6 +131,8 @@ def cross_validate(
         The fold, 0 to K - 1, in which each image validates; one of -1 never does.
     repeat : int
         From 0.
+    limit : int, optional
+        Fits of folds: those of the first ones alone, though the others' images train.
     label : str
         Whose folds they are, for whoever watches.
     checkpoints : Checkpoints, optional
@@ -117,7 +140,7 @@ def cross_validate(
     """
     epochs, fits, outcomes = training.config.epochs, [], []
     # The fit on all images is the longest: it starts first.
-    for fold in [*([None] if repeat == 0 else []), *range(int(folds.max()) + 1)]:
+    for fold in [*([None] if repeat == 0 else []), *[*range(int(folds.max()) + 1)][:limit]]:
         name = f"repeat {repeat + 1}, {_name(fold)}"
         saved = checkpoints and checkpoints.of_fit(name, f"{label}: {_name(fold)}", epochs)
         fits.append((repeat, fold, saved))
@@ -147,26 +170,40 @@ def fit_fold(
 ) -> CrossValidation:
     """Fit without a fold, or on all images where it is None, in one thread.
 
-    `inputs`, `labels` and `folds` are as `cross_validate` takes them.
+    `inputs`, `labels` and `folds` are as `cross_validate` takes them; those of `OUT` are left out.
     """
-    config, device, images = training.config, training.device, tensor(inputs)
+    config, device, images = training.config, training.device, _near(inputs, training.device)
     validates = np.zeros(len(folds), bool) if fold is None else folds == fold
-    train_rows, val_rows = np.flatnonzero(~validates), np.flatnonzero(validates)
-    if device.type == "cuda" and images.nbytes < GPU_LIMIT:
-        images = images.to(device)
+    trains = ~validates & (folds != OUT)
+    train_rows, val_rows = np.flatnonzero(trains), np.flatnonzero(validates)
+    place, chosen = {"repeat": repeat + 1, "fold": None if fold is None else fold + 1}, []
+    if training.options:
+        inner = _inner_fold(training, labels, trains, repeat, fold)
+        if inner is not None:
+            config = _choose(training, inputs, labels, inner, repeat)
+        settings = {"weight_decay": config.weight_decay, "epochs": config.epochs}
+        chosen = [place | settings | {"fixed": inner is None}]
     prepare = training.prepare
     with engine.threads(1):
         if training.standardize:
             prepare = Standardizer.of(images[train_rows].to(device))
         batches = partial(Batches, images, tensor(labels), device=device, prepare=prepare)
-        val_batch = max(2, min(VALIDATION_BATCH, VALIDATION_BYTES // max(1, images[0].nbytes)))
+        train = batches(torch.from_numpy(train_rows), config.batch_size)
+        if views := training.views:
+            train = replace(train, inputs=_near(views.images, device), prepare=views)
+        classes = int(labels.max()) + 1  # each has images on both sides of a fold
+        weights = config.weights(tensor(labels[train_rows]), classes)
+        one = prepare(images[:1].to(device)).nbytes
+        val_batch = max(2, min(VALIDATION_BATCH, VALIDATION_BYTES // max(1, one)))
         outcome = engine.fit(
             training.build,
             lambda network: config.optimizer(training.groups(network)),
-            [batches(torch.from_numpy(train_rows), config.batch_size)] * config.epochs,
+            [train] * config.epochs,
             schedule=config.schedule,
             seed=seeds.of_fit(training.seed, repeat, fold),
             device=device,
+            label_smoothing=config.label_smoothing,
+            class_weights=None if weights is None else weights.to(device),
             validation=None if fold is None else batches(torch.from_numpy(val_rows), val_batch),
             on_epoch=lambda row: report(_name(fold), row["epoch"], _line(row, config.epochs)),
             checkpoint=checkpoint,
@@ -177,9 +214,12 @@ def fit_fold(
             if training.standardize:
                 prepare.absorb_into(state, training.standardize)
             state = {name: one.contiguous() for name, one in state.items()}
-            return CrossValidation(trained, state=state)
-    place = {"repeat": repeat + 1, "fold": fold + 1}
+            return CrossValidation(trained, chosen=chosen, state=state)
+    largest = np.full(len(val_rows), np.bincount(labels[train_rows]).argmax())
+    always = metrics.scores(metrics.confusion(labels[val_rows], largest, classes))
     scores = _scores(outcome.logits, labels[val_rows]) | {
+        "largest_class": always["accuracy"],
+        "largest_class_balanced": always["balanced_accuracy"],
         "train_images": len(train_rows),
         "val_images": len(val_rows),
     }
@@ -187,7 +227,48 @@ def fit_fold(
         trained,
         [place | row for row in outcome.history],
         [place | {"metric": name, "value": value} for name, value in scores.items()],
+        chosen,
     )
+
+
+def _near(inputs: np.ndarray, device: torch.device) -> Tensor:
+    images = tensor(inputs)
+    return images.to(device) if device.type == "cuda" and images.nbytes < GPU_LIMIT else images
+
+
+def _inner_fold(
+    training: Training, labels: np.ndarray, trains: np.ndarray, repeat: int, fold: int | None
+) -> np.ndarray | None:
+    """A fifth of a fit's training images as fold 0, the others -1, images of no part `OUT`.
+
+    By class, and of whole groups where there are any. None where there are too few to choose by.
+    """
+    rows, seed = np.flatnonzero(trains), seeds.of_fit(training.seed, repeat, fold) % 2**32
+    origins, parts, splitter = None, INNER_PARTS, StratifiedKFold
+    if training.origins is not None:
+        origins, splitter = training.origins[rows], StratifiedGroupKFold
+        parts = min(parts, len(np.unique(origins)))
+    if len(labels) < LEAST_TO_CHOOSE or parts < 2:
+        return None
+    splits = splitter(parts, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a class with fewer images than parts
+        _, validates = next(splits.split(labels[rows], labels[rows], origins))
+    inner = np.where(trains, -1, OUT)
+    inner[rows[validates]] = 0
+    return inner
+
+
+def _choose(
+    training: Training, inputs: np.ndarray, labels: np.ndarray, inner: np.ndarray, repeat: int
+) -> TrainingConfig:
+    """The option with the least log loss on the inner fold; of equal ones the first."""
+    losses = []
+    for option in training.options:
+        alone = replace(training, config=option, options=())
+        outcome = fit_fold(alone, inputs, labels, inner, repeat, 0, None, lambda *_: None)
+        losses += [row["value"] for row in outcome.scores if row["metric"] == "log_loss"]
+    return training.options[int(np.argmin(losses))]
 
 
 def _name(fold: int | None) -> str:
@@ -205,10 +286,13 @@ def _line(row: dict[str, float], epochs: int) -> str:
 def _prepared(inputs: np.ndarray, training: Training) -> tuple[np.ndarray, Training]:
     """The same inputs, prepared where that is small; each by itself, so no batch is an input."""
     prepare = training.prepare
-    size = prepare(tensor(inputs[:1])).nbytes * len(inputs)
-    if prepare is identity or size > PREPARED_LIMIT:
+    one = prepare(tensor(inputs[:1]))
+    if prepare is identity or one.nbytes * len(inputs) > PREPARED_LIMIT:
         return inputs, training
-    return prepare(tensor(inputs)).numpy(), replace(training, prepare=identity)
+    prepared = np.empty((len(inputs), *one.shape[1:]), np.float32)
+    for part in dataset.chunks(inputs):  # before a resize floats are four times what is stored
+        prepared[part] = prepare(tensor(inputs[part])).numpy()
+    return prepared, replace(training, prepare=identity)
 
 
 def _scores(logits: Tensor, labels: np.ndarray) -> dict[str, float]:

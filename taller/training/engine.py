@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer, lr_scheduler
@@ -20,15 +20,35 @@ from taller.training.checkpoint import FitCheckpoint
 Schedule = Literal["constant", "one_cycle"]
 
 
+def integer_or(word: str, low: int, high: int) -> object:
+    """The type of an integer from `low` to `high`, or of a word in its place."""
+
+    def check(value: object) -> object:
+        if value != word and not (type(value) is int and low <= value <= high):
+            raise ValueError(f"{word}, or an integer from {low} to {high}")
+        return value
+
+    return Annotated[int | str, BeforeValidator(check)]
+
+
+# Of the longer side of a network's inputs: images are resized on the fly.
+ImageSize = integer_or("auto", 16, 512)
+WeightDecay = Annotated[float, Field(ge=0, le=10)]
+Epochs = Annotated[int, Field(ge=1, le=1000)]
+
+
 class TrainingConfig(Section):
     """How a network is trained on labelled images, whatever the network."""
 
     learning_rate: float = Field(gt=0, le=1)
-    weight_decay: float = Field(ge=0, le=1)
+    weight_decay: WeightDecay
     schedule: Schedule
     batch_size: int = Field(ge=2, le=8192)
-    epochs: int = Field(ge=1, le=1000)
+    epochs: Epochs
     min_steps: int = Field(ge=0, le=1_000_000)
+    augment: Literal["none", "photographs"]
+    label_smoothing: float = Field(ge=0, lt=1)
+    class_weights: Literal["none", "balanced"]
 
     def with_min_steps(self, images: int, label: str) -> Self:
         """The same, with the epochs that `min_steps` takes if they are more, which it prints.
@@ -53,6 +73,15 @@ class TrainingConfig(Section):
         return torch.optim.AdamW(
             groups, self.learning_rate, weight_decay=self.weight_decay, fused=True
         )
+
+    def weights(self, labels: Tensor, classes: int) -> Tensor | None:
+        """Of each class in the loss, float32, shape (classes,), or None where images count alike.
+
+        n / (classes * images of the class), of `labels`, those of the images that it trains on.
+        """
+        if self.class_weights == "none":
+            return None
+        return len(labels) / (classes * torch.bincount(labels, minlength=classes).clamp(min=1))
 
 
 @dataclass(frozen=True)
@@ -81,6 +110,7 @@ def fit(
     seed: int,
     device: torch.device,
     label_smoothing: float = 0.0,
+    class_weights: Tensor | None = None,
     validation: Iterable[Batch] | None = None,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
     checkpoint: FitCheckpoint | None = None,
@@ -102,6 +132,8 @@ def fit(
         Decides the initial weights and, with the epoch's number alone, order and dropout.
     label_smoothing : float
         Share of the target, 0 to 1, spread over all classes.
+    class_weights : Tensor of float32, shape (classes,), optional
+        Of each image in a batch's mean loss, by its class.
     validation : iterable of batches, optional
         Gone through after every epoch.
     on_epoch : callable
@@ -129,12 +161,14 @@ def fit(
             predicted = model(inputs)
             for parameter in parameters:  # as `zero_grad` does, in a tenth of its time
                 parameter.grad = None
-            cross_entropy(predicted, labels, label_smoothing=label_smoothing).backward()
+            loss = cross_entropy(predicted, labels, class_weights, label_smoothing=label_smoothing)
+            loss.backward()
             optimizer.step()
             scheduler.step()
             outputs.append((predicted.detach(), labels))
         # Measured at the end: in each step that would stall a GPU, and takes time of its own.
-        loss, accuracy = _measure(*map(torch.cat, zip(*outputs, strict=True)), label_smoothing)
+        seen = map(torch.cat, zip(*outputs, strict=True))
+        loss, accuracy = _measure(*seen, label_smoothing, class_weights)
         row = {"epoch": epoch, "train_loss": loss, "train_accuracy": accuracy}
         if validation is not None:
             loss, accuracy, logits = evaluate(model, validation)
@@ -154,8 +188,11 @@ def _scheduler(schedule: Schedule, optimizer: Optimizer, steps: int) -> lr_sched
     return lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=steps, cycle_momentum=False)
 
 
-def _measure(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> tuple[float, float]:
-    loss = cross_entropy(logits.double(), labels, label_smoothing=label_smoothing)
+def _measure(
+    logits: Tensor, labels: Tensor, label_smoothing: float = 0.0, weights: Tensor | None = None
+) -> tuple[float, float]:
+    weights = weights if weights is None else weights.double()
+    loss = cross_entropy(logits.double(), labels, weights, label_smoothing=label_smoothing)
     return float(loss), float((logits.argmax(1) == labels).double().mean())
 
 

@@ -17,7 +17,9 @@ from taller.common.progress import bar
 from taller.datasets import dataset
 from taller.training.batches import Prepare, split, tensor
 
-BATCH = 250  # images that pass the frozen layers at a time
+# Images that pass the frozen layers at a time; of large ones as many as have so many bytes, since
+# the first layers make a hundred times as many of them.
+BATCH, BATCH_BYTES, LEAST = 250, 2**24, 16
 
 
 def trained_layers(trainable: object, module: ModuleType, key: str) -> list[str]:
@@ -141,7 +143,8 @@ def activations(
     inputs, out, start = tensor(images), None, 0
     with torch.inference_mode(), bar(len(images), "frozen layers", "image") as progress:
         # No batch of a single image, for which PyTorch takes other kernels than oneDNN's.
-        for size in split(len(images), BATCH):
+        most = max(LEAST, min(BATCH, BATCH_BYTES // prepare(inputs[:1]).nbytes))
+        for size in split(len(images), most):
             batch = inputs[start : start + size].to(device)
             part = frozen(prepare(batch)).cpu().numpy()
             if out is None:

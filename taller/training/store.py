@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import ModuleType
 
@@ -27,6 +27,8 @@ class Classifier:
     shape: tuple[int, int, int]  # channels, height and width of the stored images
     # scratch, or pretrained on letters or imagenet, or with none in place of pretraining.
     source: str
+    # What ``build`` was called with, beside classes and shape.
+    model_params: dict[str, object] = field(default_factory=dict)
 
 
 def network_module(name: str) -> ModuleType:
@@ -50,7 +52,8 @@ def save(
     Parameters
     ----------
     arguments : mapping
-        What ``build`` of the network is called with.
+        What ``build`` of the network is called with, but ``shape`` is that of stored images: the
+        network is built for what `scaling` makes of them.
     state : mapping of Tensor
         The network's state dict.
     """
@@ -81,6 +84,8 @@ def load(path: Path) -> Classifier:
         state, names, shape = saved["state_dict"], saved["names"], arguments["shape"]
         if len(shape) != 3 or len(names) not in (0, arguments["classes"]):
             raise ValueError("sizes that do not fit together")
+        scaling = Scaling(**{name: tuple(part) for name, part in saved["scaling"].items()})
+        arguments = arguments | {"shape": (shape[0], *scaling.size)}
         # Sizes cost nothing on this device: before a network is built, the weights have to fit it.
         with torch.device("meta"):
             expected = module.build(**arguments).state_dict()
@@ -90,9 +95,9 @@ def load(path: Path) -> Classifier:
             raise ValueError("more weights than bytes")
         network = module.build(**arguments)
         network.load_state_dict(state)
-        scaling = Scaling(**{name: tuple(part) for name, part in saved["scaling"].items()})
         names, shape, source = tuple(names), tuple(shape), saved["source"]
-        return Classifier(saved["network"], network, scaling, names, shape, source)
+        model_params = {key: arguments[key] for key in arguments if key not in ("classes", "shape")}
+        return Classifier(saved["network"], network, scaling, names, shape, source, model_params)
     except FileNotFoundError:
         raise UserError(f"{path}: missing; run dvc pull, or dvc repro") from None
     except UNREADABLE as error:

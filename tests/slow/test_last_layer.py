@@ -1,0 +1,47 @@
+"""The last layer on frozen features, against scikit-learn's logistic regression."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from sklearn.linear_model import LogisticRegressionCV
+from sklearn.model_selection import PredefinedSplit, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch.nn.functional import interpolate
+
+from stages.finetune import finetune
+from taller.common import files
+from taller.datasets import dataset, splits
+from taller.training import store
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_it_is_as_right_as_scikit_learns(workdir, digits, lite0_weights, monkeypatch):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    dataset.save(Path("data/train"), digits)
+    folds = splits.stratified_folds(digits, 2, seed=1)
+    dataset.save_array(Path("data/train/folds.npy"), folds[np.newaxis])
+    params = yaml.safe_load((ROOT / "presets/photographs.yaml").read_text("utf-8"))
+    section = params["finetune"]["lite0"] | {"start": str(lite0_weights.parent), "image_size": 112}
+    params["finetune"] = {"mine": section}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    finetune("mine")
+    facts = files.read_json(Path("resultados/cv/finetuned/mine/fit.json"))
+    assert [row["fixed"] for row in facts["chosen"]] == [False] * 3
+    scores = pd.read_csv("resultados/cv/finetuned/mine/scores.csv")
+    accuracy = scores.query("metric == 'accuracy'")["value"].mean()
+    network = store.load(Path("modelos/finetuned/mine.pth")).network.eval()
+    scaled = interpolate(
+        torch.from_numpy(digits.images) / 127.5 - 1, size=(112, 112), mode="bilinear"
+    )
+    with torch.no_grad():
+        features = torch.cat([network[:-1](part) for part in scaled.split(100)]).numpy()
+    theirs = make_pipeline(
+        StandardScaler(), LogisticRegressionCV(Cs=np.logspace(-4, 0, 5), cv=3, max_iter=200)
+    )
+    cv = PredefinedSplit(folds)
+    assert accuracy > cross_val_score(theirs, features, digits.labels, cv=cv).mean() - 0.01
