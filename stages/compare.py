@@ -16,12 +16,13 @@ from taller.report import tables
 from taller.report.context import context
 from taller.report.figures import calibration, confusion, cost, folds, images, loss_curves, style
 from taller.report.format import render
-from taller.statistics.comparison import RESULTS, Comparison, read, read_table
+from taller.statistics.comparison import RESULTS, Comparison, Metric, read, read_table
 
 
 class Params(params.Section):
     pairs: list[str]
     rope: float = Field(ge=0, lt=1)
+    metric: Metric
 
 
 def compare() -> None:
@@ -33,7 +34,7 @@ def compare() -> None:
     bases = [RESULTS / "pretrain" / name for name in params.load().get("pretrain") or {}]
     delete_leftovers({*bases, *(one.cv for one in contestants)})
 
-    comparison = read(contestants, settings.rope)
+    comparison = read(contestants, settings.rope, settings.metric)
     studies = [read_table(RESULTS / f"{name}.csv") for name in ("ajuste", "estudio")]
     # All that can be wrong with what is read is said before anything is written.
     drawn = draw_pictures(comparison)
@@ -55,7 +56,10 @@ def compare() -> None:
     print(table.set_index("Modelo").T.to_string())
     for name in sorted({*settings.pairs} - {*metrics}):
         print(f"compare.pairs: {name}: left out, expected two contestants, as A-B")
-    print(f"winner by cross-validation: {winner.model}; read {RESULTS / 'informe.md'}")
+    outcome = f"winner by cross-validation: {winner.model}"
+    if not comparison.skilled:
+        outcome = "nothing beats always naming the largest class"
+    print(f"{outcome}; read {RESULTS / 'informe.md'}")
 
 
 def delete_leftovers(known: set[Path]) -> None:
@@ -69,8 +73,7 @@ def delete_leftovers(known: set[Path]) -> None:
 def draw_pictures(comparison: Comparison) -> dict[str, style.Figure]:
     """Draw the pictures, by the names of their files without the ending."""
     models, data = comparison.models, comparison.data
-    # To Matplotlib, dollars would make a formula of a name.
-    names = [name.replace("$", r"\$") for name in data["names"]]
+    metric, names = comparison.metric, style.class_labels(data["names"])
     sample, letters = dataset.load(RESULTS / "muestra"), []
     for one in comparison.finetuned:
         if one.source == "letters" and not letters:
@@ -80,8 +83,8 @@ def draw_pictures(comparison: Comparison) -> dict[str, style.Figure]:
     return {
         "ejemplo_mnist": images.example(sample.images[0], names[sample.labels[0]]),
         "curva_loss": loss_curves.draw(models),
-        "folds": folds.draw(models),
-        "coste": cost.draw(models),
+        "folds": folds.draw(models, metric),
+        "coste": cost.draw(models, metric),
         "confusion_matrix": confusion.draw(models, names),
         "calibracion": calibration.draw(models),
         "errores": images.errors(models, names),

@@ -1,7 +1,7 @@
 """A small folder of results as the stages before `compare` write it, drawn from one seed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -20,7 +20,10 @@ DIGITS, FRUIT = tuple("0123456789"), ("manzana", "pera", "ciruela", "uva", "higo
 WRITERS = {"grouped": True, "train": 539, "test": 297, "shared": 0}
 TRAIN, TEST = 600, 200  # images
 SHORT = {"simple_nn": "SimpleNN", "cnn": "CNN", "resnet18": "ResNet18"}
-MODEL_PARAMS = {"simple_nn": {"hidden": [128, 64], "dropout": 0.2}, "cnn": {"units": 64}}
+MODEL_PARAMS = {
+    "simple_nn": {"hidden": [128, 64], "dropout": 0.2, "image_size": 28},
+    "cnn": {"units": 64, "image_size": 28},
+}
 LETTERS = {
     "source": "letters", "network": "resnet18", "networks": 1, "sha256": "cd" * 32,
     "images": 60_000, "letters": 426, "shapes": 372, "alike": 0.94, "accuracy": [0.7],
@@ -38,7 +41,10 @@ LETTERS = {
 class Made:
     """A contestant; `scores` are its accuracies fold by fold, `skill` is that on the test images.
 
-    `source` is where it starts from, if fine-tuned, and `letters` its ``facts.json``.
+    `source` is where it starts from, if fine-tuned, and `letters` its ``facts.json``. `folds`: it
+    has the first of each repeat alone, `scores` of these. `balanced` are its balanced accuracies,
+    where they are others; `metrics` further ones of scores.csv, each the same on all folds;
+    `training` and `fit` go into fit.json.
     """
 
     name: str
@@ -47,6 +53,11 @@ class Made:
     scores: Sequence[float] = (0.95, 0.951, 0.952)
     skill: float = 4.0
     letters: dict | None = None
+    folds: int | None = None
+    balanced: Sequence[float] | None = None
+    metrics: dict = field(default_factory=dict)
+    training: dict = field(default_factory=dict)
+    fit: dict = field(default_factory=dict)
 
     @property
     def contestant(self) -> Contestant:
@@ -67,6 +78,7 @@ def write(
     repeats: int = 1,
     epochs: int = 4,
     pairs: Sequence[str] = (),
+    metric: str = "accuracy",
     **data: object,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Write ``params.yaml``, ``resultados`` and ``modelos`` into the current folder.
@@ -99,7 +111,7 @@ def write(
     dataset.save(place / "muestra", test.take(slice(0, 30)))
     files.write_text(place / "ajuste.csv", "modelo\n")
     files.write_text(place / "estudio.csv", "modelo\n")
-    sections = {"compare": {"pairs": list(pairs), "rope": 0.005}}
+    sections = {"compare": {"pairs": list(pairs), "rope": 0.005, "metric": metric}}
     sections["kfold_train"] = {one.name: {} for one in made if not one.source}
     sections["finetune"] = sections["pretrain"] = {one.name: {} for one in made if one.source}
     Path("params.yaml").write_text(yaml.safe_dump(sections, sort_keys=False), encoding="utf-8")
@@ -110,8 +122,11 @@ def _write_cv(one: Made, folds: int, epochs: int) -> None:
     cv, size = one.contestant.cv, TRAIN // max(folds, 2)
     scores, history = [], []
     for place, accuracy in enumerate(one.scores):
-        fold = {"repeat": place // folds + 1, "fold": place % folds + 1}
+        repeat, number = divmod(place, one.folds or folds)
+        fold = {"repeat": repeat + 1, "fold": number + 1}
         values = dict.fromkeys(("accuracy", "precision", "recall", "f1"), accuracy)
+        values |= {"balanced_accuracy": (one.balanced or one.scores)[place]}
+        values |= {"largest_class": 0.12, "largest_class_balanced": 0.1, **one.metrics}
         values |= {"log_loss": 1 - accuracy, "train_images": TRAIN - size, "val_images": size}
         scores += [fold | {"metric": key, "value": value} for key, value in values.items()]
         for epoch in range(1, epochs + 1):
@@ -126,8 +141,9 @@ def _write_cv(one: Made, folds: int, epochs: int) -> None:
     training = {
         "optimizer": "Adam", "learning_rate": 0.001, "weight_decay": 0.0, "schedule": "one_cycle",
         "batch_size": 64, "epochs": epochs, "trained": layers[0], "frozen": layers[1],
+        "augment": "none", "label_smoothing": 0.0, "class_weights": "none",
         "model_params": MODEL_PARAMS.get(one.network, {"stem": "sum_rgb", "image_size": 28}),
-    }  # fmt: skip
+    } | one.training  # fmt: skip
     start = {"path": f"modelos/base/{one.name}", "source": one.source}
     start |= {key: (one.letters or LETTERS)[key] for key in ("networks", "sha256")}
     short = SHORT[one.network] if one.name == one.network else one.name
@@ -136,7 +152,7 @@ def _write_cv(one: Made, folds: int, epochs: int) -> None:
         "model": short + " (fine-tuning)" * bool(one.source), "training": training,
         "flops": {"inference": 2 * total, "training": 10**12},
         "start": start if one.source else None,
-    }  # fmt: skip
+    } | one.fit  # fmt: skip
     files.write_json(cv / "fit.json", fit)
     base, letters = Path("resultados/pretrain", one.name), one.letters or LETTERS
     if one.source in ("letters", "none"):

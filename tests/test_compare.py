@@ -12,7 +12,7 @@ import pytest
 import results
 import yaml
 from results import CNN, SIMPLE, TUNED
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from stages.compare import compare
 from taller.common.errors import UserError
@@ -92,6 +92,36 @@ def test_it_writes_what_dvc_yaml_says_and_what_the_results_say(workdir, capsys):
     cells = pd.DataFrame(read("plots/confusion.json")).groupby(["modelo", "real"])
     assert cells["imagenes"].sum().sum() == 3 * results.TEST
     np.testing.assert_allclose(cells["proporcion"].sum(), 1, atol=5e-4)
+
+
+def test_metrics_are_of_the_metric_that_decides(workdir, monkeypatch):
+    balanced = [0.7, 0.71, 0.75], [0.9, 0.91, 0.92]
+    models = [one.but(balanced=row) for one, row in zip(THREE[1:], balanced, strict=True)]
+    answers = results.write(*models, pairs=["resnet18-cnn"], metric="balanced_accuracy")
+    monkeypatch.setattr("stages.compare.draw_pictures", lambda _: {})
+    compare()
+    tests = [balanced_accuracy_score(true, log.argmax(axis=1)) for true, log in answers.values()]
+    assert read("metrics.json") == {
+        "cnn": {"cv": 0.72, "test": pytest.approx(tests[0], abs=5e-5)},
+        "resnet18": {"cv": 0.91, "test": pytest.approx(tests[1], abs=5e-5)},
+        "resnet18-cnn": {"diff": 0.19, "is": "better"},
+    }
+    table = pd.read_csv("resultados/comparacion_metrics.csv")
+    assert table["Accuracy"].tolist() == pytest.approx([np.mean(HIGH), np.mean(NEAR)], abs=5e-5)
+    assert table["Accuracy equilibrada"].tolist() == [0.72, 0.91]
+    assert table["Accuracy equilibrada (prueba)"].tolist() == pytest.approx(tests, abs=5e-5)
+    assert table["Accuracy de la clase mayor"].tolist() == [0.12, 0.12]
+    assert table["Pliegues"].tolist() == [3, 3]
+
+
+def test_of_null_data_no_model_is_called_a_winner(workdir, monkeypatch, capsys):
+    null = {"largest_class": 0.95}
+    results.write(*(one.but(scores=[0.9, 0.94, 0.95], metrics=null) for one in (SIMPLE, CNN)))
+    monkeypatch.setattr("stages.compare.draw_pictures", lambda _: {})
+    compare()
+    assert "nothing beats always naming the largest class; read" in capsys.readouterr().out
+    over = read("detalle.json")["models"]["cnn"]["over_largest_class"]
+    assert over["better"] < 0.5 and sum(over.values()) == pytest.approx(1)
 
 
 def test_one_fold_and_one_epoch_go_through(workdir):

@@ -23,9 +23,9 @@ from taller.statistics.comparison import Comparison, read
 SCORES = 0.95 + 0.01 * np.random.default_rng(0).random((3, 12))
 
 
-def made(*contestants: Made, rope: float = 0.005, **options) -> Comparison:
+def made(*contestants: Made, rope: float = 0.005, metric="accuracy", **options) -> Comparison:
     results.write(*contestants, **options)
-    return read(params.contestants(), rope)
+    return read(params.contestants(), rope, metric)
 
 
 @pytest.fixture
@@ -75,12 +75,12 @@ def test_scores_come_by_repeat_then_fold_however_they_were_written(three):
     np.testing.assert_allclose(result.scores("accuracy"), SCORES[0])
     error = np.sqrt((1 / 12 + 1 / 3) * SCORES[0].var(ddof=1))
     expected = stats.t(11, SCORES[0].mean(), error).interval(0.95)
-    assert result.mean()[1:] == pytest.approx(expected)
+    assert result.mean("accuracy")[1:] == pytest.approx(expected)
 
 
 def test_the_test_images_are_those_that_were_answered(workdir):
     answers = results.write(SIMPLE, CNN, names=("NA", "007", "1.0"))
-    for result in read(params.contestants(), 0.005).models:
+    for result in read(params.contestants(), 0.005, "accuracy").models:
         labels, log_probabilities = answers[result.name]
         predicted = log_probabilities.argmax(axis=1)
         np.testing.assert_array_equal(result.confusion, confusion_matrix(labels, predicted))
@@ -95,6 +95,15 @@ def test_the_test_images_are_those_that_were_answered(workdir):
         assert result.per_class["clase"].tolist() == ["NA", "007", "1.0"]
 
 
+def test_imagenets_own_head_is_held_against_what_was_trained(workdir):
+    votes = {"imagenet_votes": 0.93, "imagenet_votes_balanced": 0.95}
+    comparison = made(SIMPLE, TUNED.but(source="imagenet", metrics=votes))
+    simple, tuned = comparison.models
+    assert comparison.over_votes(simple) is None
+    posterior = CorrelatedTTest.probs(np.full(3, 0.93), np.array(tuned.scores("accuracy")), 0.005)
+    assert comparison.over_votes(tuned) == pytest.approx(posterior)
+
+
 @pytest.mark.parametrize(
     ("scores", "ranking"),
     [
@@ -106,6 +115,87 @@ def test_the_test_images_are_those_that_were_answered(workdir):
 def test_the_ranking_is_by_mean_accuracy(workdir, scores, ranking):
     models = [one.but(scores=row) for one, row in zip((SIMPLE, CNN, TUNED), scores, strict=True)]
     assert [result.name for result in made(*models).ranking] == ranking
+
+
+def test_the_metric_that_decides_is_that_of_ranking_and_pairs(workdir):
+    cnn = CNN.but(scores=[0.9, 0.91, 0.92], balanced=[0.6, 0.62, 0.61])
+    simple = SIMPLE.but(scores=[0.8, 0.81, 0.83], balanced=[0.7, 0.73, 0.72])
+    by_image, by_class = (
+        made(simple, cnn, metric=metric) for metric in ("accuracy", "balanced_accuracy")
+    )
+    assert [one.ranking[0].name for one in (by_image, by_class)] == ["cnn", "simple_nn"]
+    assert [one.pairs[0].verdict for one in (by_image, by_class)] == ["better", "worse"]
+    assert by_class.pairs[0].difference.value == pytest.approx(0.61 - (0.7 + 0.73 + 0.72) / 3)
+
+
+# Of the validation part of every fold, 95 % are of the largest class.
+RARE = {"largest_class": 0.95, "largest_class_balanced": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("simple", "cnn", "skilled", "verdict"),
+    [
+        ([0.70, 0.71, 0.705], [0.945, 0.95, 0.952], [], "no_skill"),
+        ([0.96, 0.96, 0.85], [0.99, 0.991, 0.99], ["cnn"], "unknown"),
+        ([0.965, 0.966, 0.964], [0.99, 0.991, 0.99], ["simple_nn", "cnn"], "better"),
+        ([0.99, 0.991, 0.99], [0.7, 0.71, 0.705], ["simple_nn"], "worse"),
+        ([0.95, 0.95, 0.951], [0.951, 0.95, 0.95], [], "equal"),
+    ],
+)
+def test_who_does_not_beat_the_largest_class_is_better_than_nobody(
+    workdir, simple, cnn, skilled, verdict
+):
+    comparison = made(*(one.but(scores=row, metrics=RARE) for one, row in (
+        (SIMPLE, simple), (CNN, cnn)
+    )))  # fmt: skip
+    assert [one.name for one in comparison.skilled] == skilled
+    for result, scores in zip(comparison.models, (simple, cnn), strict=True):
+        posterior = CorrelatedTTest.probs(np.full(3, 0.95), np.array(scores), rope=0.005, runs=1)
+        assert comparison.over_largest_class[result] == pytest.approx(posterior)
+    pair = comparison.pairs[0]
+    assert pair.verdict == verdict
+    turned = {"better": "worse", "worse": "better"}
+    assert comparison.pair(pair.second, pair.first).verdict == turned.get(verdict, verdict)
+
+
+def test_a_control_of_few_folds_is_compared_on_them_and_cannot_win(workdir):
+    # Two repeats of six folds, of which the control has the first two of each.
+    simple, cnn = (one.but(scores=row) for one, row in zip((SIMPLE, CNN), SCORES, strict=False))
+    rows, lucky = [0, 1, 6, 7], np.array([0.999, 0.996, 0.997, 0.998])
+    control = TUNED.but(name="control", source="none", folds=2, scores=lucky)
+    comparison = made(simple, cnn, control, repeats=2)
+    assert {one.name for one in comparison.ranking} == {"simple_nn", "cnn"}
+    assert [pair.folds for pair in comparison.pairs] == [12, 4, 4]
+    pair = comparison.pairs[1]  # control minus SimpleNN
+    gaps = lucky - SCORES[0][rows]
+    posterior = stats.t(3, gaps.mean(), np.sqrt((1 / 4 + 1 / 5) * gaps.var(ddof=1)))
+    assert pair.difference == pytest.approx((gaps.mean(), *posterior.interval(0.95)))
+    assert pair.posterior.better == pytest.approx(posterior.sf(0.005))
+
+
+def test_what_two_models_differ_in_and_which_pairs_isolate_pretraining(workdir):
+    body = {"frozen": []}
+    letters = Made("letras", "cnn", "letters", training=body)
+    control = TUNED.but(name="control", source="none", training={"frozen": ["conv1"]})
+    outside = TUNED.but(name="outside", source="imagenet")
+    large = TUNED.but(name="large", training={"model_params": {"image_size": 112}})
+    untuned = TUNED.but(name="untuned", source="none")
+    comparison = made(SIMPLE, CNN, letters, control, untuned, TUNED, outside, large)
+    changes = {(pair.first.name, pair.second.name): pair.changes for pair in comparison.pairs}
+    for names, expected in {
+        ("cnn", "simple_nn"): ["network"],
+        ("letras", "cnn"): ["pretraining"],
+        ("letras", "simple_nn"): ["network", "pretraining"],
+        ("resnet18", "cnn"): ["network", "pretraining"],
+        ("resnet18", "letras"): ["network", "layers"],
+        ("resnet18", "control"): ["pretraining", "layers"],
+        ("outside", "resnet18"): ["pretraining"],
+        ("large", "resnet18"): ["pixels"],
+        ("large", "untuned"): ["pixels", "pretraining"],
+    }.items():
+        assert changes[names] == expected, names
+    isolating = [(pair.first.name, pair.second.name) for pair in comparison.isolating]
+    assert isolating == [("letras", "cnn"), ("resnet18", "untuned"), ("outside", "untuned")]
 
 
 def test_pretraining_is_paid_by_who_starts_from_it(workdir):
@@ -179,7 +269,7 @@ def test_a_file_that_cannot_be_read_is_named_in_one_line(workdir, file, spoil):
     results.write(SIMPLE, CNN)
     spoil(Path("resultados", file))
     with pytest.raises(UserError) as raised:
-        read(params.contestants(), 0.005)
+        read(params.contestants(), 0.005, "accuracy")
     assert str(raised.value).startswith(f"resultados/{file}: ")
     assert "\n" not in str(raised.value)
 
@@ -189,6 +279,8 @@ def test_models_on_other_folds_are_refused(workdir):
     path = Path("resultados/cv/scratch/cnn/scores.csv")
     table = pd.read_csv(path)
     table.loc[table["metric"] == "val_images", "value"] += [1, -1, 0]
-    table.to_csv(path, index=False)
-    with pytest.raises(UserError, match=r"cnn/scores\.csv: expected the folds of simple_nn"):
-        read(params.contestants(), 0.005)
+    # A part of the folds is a control, unless they are others.
+    for rows in (table, table[table["fold"] < 3]):
+        rows.to_csv(path, index=False)
+        with pytest.raises(UserError, match=r"cnn/scores\.csv: expected the folds of simple_nn"):
+            read(params.contestants(), 0.005, "accuracy")

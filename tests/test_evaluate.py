@@ -1,6 +1,7 @@
 """What `evaluate` makes of models and test images."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ def save(path: str, names, seed: int = 0, shape=(1, 28, 28)) -> torch.nn.Module:
     arguments = {"classes": len(names), "shape": shape, "hidden": [8], "dropout": 0.0}
     torch.manual_seed(seed)
     network = simple_nn.build(**arguments)
-    store.save(Path(path), "simple_nn", arguments, SCALING, names, network.state_dict())
+    scaling = replace(SCALING, size=shape[1:])
+    store.save(Path(path), "simple_nn", arguments, scaling, names, network.state_dict())
     return network.eval()
 
 
@@ -111,9 +113,10 @@ def test_a_missing_model_is_one_line_and_nothing_is_written(project, workdir):
 
 
 @pytest.mark.parametrize(
-    ("names", "shape"), [("9876543210", (1, 28, 28)), ("0123456789", (1, 28, 27))]
+    ("names", "shape"), [("9876543210", (1, 28, 28)), ("0123456789", (2, 28, 28))]
 )
 def test_a_model_of_other_images_is_refused(project, names, shape):
     save("modelos/scratch/cnn.pth", tuple(names), shape=shape)
-    with pytest.raises(UserError, match=rf"cnn\.pth: expected the classes .* {names[-1]}, \(1, "):
+    actual = rf"{names[-1]}, \({shape[0]}, "
+    with pytest.raises(UserError, match=rf"cnn\.pth: expected the classes .* {actual}"):
         evaluate()

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from results import CNN, FRUIT, LETTERS, SIMPLE, TUNED
 
 from stages import compare
 from taller.common import params
-from taller.report.figures import style
+from taller.report.figures import folds, style
 from taller.statistics.comparison import Comparison, read
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +34,10 @@ CASES = {
     "one": ([SIMPLE], {"names": MONTHS, "shape": (3, 20, 24), "dataset": "Meses"}),
     "digits": (TWICE, {"repeats": 2}),
     "many": (MANY, {"names": FRUIT, "dataset": "Frutas"}),
+    "numbered": (
+        [SIMPLE, TUNED.but(folds=2, scores=(0.9, 0.94))],
+        {"names": ("清水焼", "una clase de nombre larguísimo", "uva"), "dataset": "Raras"},
+    ),
     "alone": ([CNN, TUNED.but(source="imagenet", skill=99)], {"epochs": 1, "names": ("a$b$", "c")}),
 }
 ENGLISH = re.compile(
@@ -48,7 +53,7 @@ def drawn(tmp_path_factory) -> dict[str, tuple[Comparison, dict[str, Figure]]]:
     for name, (models, options) in CASES.items():
         with chdir(tmp_path_factory.mktemp(name)):
             results.write(*models, **options)
-            comparison = read(params.contestants(), rope=0.005)
+            comparison = read(params.contestants(), 0.005, "accuracy")
             cases[name] = comparison, compare.draw_pictures(comparison)
         for figure in cases[name][1].values():
             figure.draw_without_rendering()
@@ -110,6 +115,19 @@ def test_looks_go_by_place_and_no_two_are_the_same(drawn):
         assert {line.get_marker() for line in lines} <= {marker}
 
 
+def test_names_that_cannot_be_drawn_are_numbers(drawn):
+    figures = drawn["numbered"][1]
+    axes = figures["confusion_matrix"].axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["1", "2", "3"]
+    titles = [axes.get_title() for axes in figures["errores"].axes]
+    assert titles and all(re.match(r"dijo [123] .*\nera [123]$", title) for title in titles)
+    assert figures["ejemplo_mnist"].axes[0].get_title() in (
+        "Etiqueta: 1",
+        "Etiqueta: 2",
+        "Etiqueta: 3",
+    )
+
+
 def test_names_are_slanted_and_numbers_fit_their_cells(drawn):
     axes = drawn["one"][1]["confusion_matrix"].axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == list(MONTHS)
@@ -150,6 +168,19 @@ def test_folds_and_calibration_show_the_results(drawn):
             for value in (result.test["ece"], result.test["ece_calibrated"]["high"])
         )
         assert axes.get_title() == f"{result.model}\nECE {ece} puntos (calibrado: hasta {chance})"
+
+
+def test_a_control_of_few_folds_and_a_near_largest_class_are_drawn(drawn):
+    (axes,) = drawn["numbered"][1]["folds"].axes
+    lines = {line.get_label(): line.get_xdata() for line in axes.lines}
+    np.testing.assert_allclose(lines["ResNet18 (fine-tuning)"], [90, 94, np.nan])
+    np.testing.assert_allclose(lines["SimpleNN"], [95, 95.1, 95.2])
+    assert "clase mayor" not in said(drawn["numbered"][1]["folds"])
+    simple, control = drawn["numbered"][0].models
+    table = simple.table.replace({"value": {0.12: 0.88}})
+    (axes,) = folds.draw([replace(simple, table=table), control], "accuracy").axes
+    (line,) = [line for line in axes.lines if line.get_label() == "clase mayor"]
+    assert line.get_xdata()[0] == pytest.approx(88)
 
 
 def test_letters_with_the_shape_of_a_digit_are_framed(drawn):

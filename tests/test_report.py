@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import results
-from results import CNN, LETTERS, SIMPLE, TUNED, WRITERS
+from results import CNN, LETTERS, SIMPLE, TUNED, WRITERS, Made
 from scipy import stats
 
 from taller.common import params
@@ -59,9 +59,9 @@ def digits(tmp_path_factory) -> Comparison:
         return made(SIMPLE, CNN, TUNED)
 
 
-def made(*contestants: results.Made, **options) -> Comparison:
+def made(*contestants: Made, metric="accuracy", **options) -> Comparison:
     results.write(*contestants, **options)
-    return read(params.contestants(), rope=0.005)
+    return read(params.contestants(), 0.005, metric)
 
 
 def report(comparison: Comparison, tuning=NOTHING, study=NOTHING) -> str:
@@ -258,13 +258,164 @@ def test_each_of_several_fine_tuned_has_its_own_start(workdir):
     ):  # fmt: skip
         assert start in compared, start
     # The control is the same network without pretraining: it isolates what that gives.
-    assert "Lo aísla el control, control, la misma red sin preentrenar: el preentrenamiento" in text
+    for said in (
+        "La misma red con y sin preentrenamiento, more (fine-tuning) frente a control "
+        "(fine-tuning): +3,02 puntos (IC 95 % de +", "), una mejora.",
+    ):  # fmt: skip
+        assert said in text, said
     assert row(text, "more frente a control (solo el preentrenamiento)")[-1] == "mejor"
+    assert row(text, "ResNet18 frente a CNN (arquitectura y preentrenamiento)")[-1] == "mejor"
     assert "Para aislar el preentrenamiento" not in text
     power = [row(text, "Lo mismo, con el preentrenamiento")[place][-2:] for place in range(6)]
     assert power == ["¹²", "¹²", "¹²", "¹³", "¹³", "¹²"]
     assert len(row(text, "Prueba")) == 6
     assert "100 veces lo que la de SimpleNN y 100 veces lo que la de CNN." in text
+
+
+def rare(one: Made, scores: list[float], **options) -> Made:
+    """A contestant on images of which 95 % are of one of two classes."""
+    shares = {"largest_class": 0.95, "largest_class_balanced": 0.5}
+    return one.but(scores=scores, metrics=shares, **options)
+
+
+CONCLUSIONS = re.compile(
+    r"Gana |Empata|supera a [A-Z]|por debajo de |De dónde viene|Qué da el|mejor \|"
+)
+
+
+@pytest.mark.parametrize(
+    ("scores", "metric", "said"),
+    [
+        # Images of noise: CNN is right more often than SimpleNN, and never names the rare class.
+        ([[0.90, 0.901, 0.902], [0.95, 0.949, 0.95], [0.90, 0.901, 0.902]], "accuracy",
+         f"que acierta el 95,00{SPACE}%"),
+        ([[0.49, 0.51, 0.505], [0.50, 0.498, 0.503], [0.52, 0.47, 0.51]], "balanced_accuracy",
+         f"cuya exactitud equilibrada es del 50,00{SPACE}%"),
+    ],
+)  # fmt: skip
+def test_of_null_data_nothing_beats_the_largest_class(workdir, scores, metric, said):
+    models = [rare(*two, balanced=two[1]) for two in zip((SIMPLE, CNN, TUNED), scores, strict=True)]
+    text = report(made(*models, metric=metric, names=("a", "b"), dataset="Nada"))
+    assert lead(text) == (
+        f"Nada supera a decir siempre la clase mayor, {said}: no se recomienda ninguna red."
+    )
+    assert not CONCLUSIONS.search(text) and "Para decidir" not in text
+    assert "no la superan con certeza SimpleNN (probabilidad: " in text
+    assert "queda en `modelos/modelo_final.pth`, aunque no se recomienda." in text
+    assert row(text, "Decir siempre la clase mayor (%)")[2].startswith("95,00 ± 0,00")
+    alone = report(made(models[0], metric=metric, names=("a", "b"), dataset="Nada"))
+    assert lead(alone) == lead(text)
+    assert_reads_well(text)
+
+
+def test_who_beats_the_largest_class_wins_and_who_does_not_is_named(workdir):
+    worse, better = [0.90, 0.901, 0.902], [0.95, 0.949, 0.95]
+    models = rare(SIMPLE, worse), rare(CNN, better), rare(TUNED, HIGH)
+    text = report(made(*models, names=("a", "b"), dataset="Raras"))
+    assert lead(text).startswith("Gana el *fine-tuning*: la ResNet18 ajustada acierta 3,15 puntos")
+    assert (
+        f"exactitud del 95,00{SPACE}%; no la superan con certeza SimpleNN (probabilidad: < 0,1"
+        f"{SPACE}%) y CNN (probabilidad: 0,5{SPACE}%)."
+    ) in text
+    assert row(text, "CNN frente a SimpleNN (arquitectura)")[-1] == (
+        "sin conclusión: no supera a la clase mayor"
+    )
+    assert row(text, "ResNet18 frente a CNN (arquitectura y preentrenamiento)")[-1] == "mejor"
+    # The better of two by their mean does not beat the largest class with certainty.
+    text = report(made(models[0], rare(CNN, [0.99, 0.99, 0.93]), rare(TUNED, HIGH)))
+    assert lead(text).startswith("No se puede decir quién gana")
+
+
+def test_the_metric_that_decides_is_said_and_why(workdir):
+    simple = rare(SIMPLE, [0.96, 0.961, 0.962], balanced=[0.6, 0.61, 0.605])
+    tuned = rare(TUNED, [0.95, 0.951, 0.952], balanced=[0.8, 0.81, 0.812])
+    text = report(made(simple, tuned, metric="balanced_accuracy", names=("a", "b")))
+    assert lead(text).startswith(
+        "Gana el *fine-tuning*: la ResNet18 ajustada acierta 20,23 puntos más, pesando igual todas "
+        "las clases, que la SimpleNN"
+    )
+    for said in (
+        f"(`compare.metric`) la exactitud equilibrada (*balanced accuracy*), en la que pesa igual "
+        f"cada clase, pues la mayor tiene el 95,0{SPACE}% de las imágenes: es del 60,50{SPACE}%",
+        "El de mayor exactitud equilibrada en validación cruzada, ResNet18, queda en",
+        f"Entre pliegues, la exactitud equilibrada va de 60,00 a 61,00{SPACE}% en SimpleNN",
+    ):  # fmt: skip
+        assert said in text, said
+    validation = section(text, "¿Con qué certeza?")
+    assert row(validation, "Exactitud equilibrada (%)")[1].startswith("80,73 ± 0,64")
+    assert row(text, "Lo mismo, exactitud equilibrada (%)")[0].startswith("50,00 ±")
+    assert "en los pliegues." not in text  # that the test images, by accuracy, say the same
+    plain = report(made(simple, tuned, names=("a", "b")))
+    assert f"la que decide (`compare.metric`); la clase mayor tiene el 95,0{SPACE}%" in plain
+    assert lead(plain).startswith("Gana entrenar desde cero")
+
+
+def test_a_control_of_two_folds_is_told_with_them_and_does_not_win(workdir):
+    tuned = TUNED.but(name="todo", scores=HIGH, training={"epochs": 8})
+    control = TUNED.but(name="control", source="none", folds=2, training={"epochs": 16})
+    lucky = control.but(scores=[0.999, 0.998])
+    text = report(made(SIMPLE, CNN.but(scores=MIDDLE), lucky, tuned))
+    assert lead(text).startswith("Gana el *fine-tuning*: la todo ajustada")
+    assert (
+        "La misma red con y sin preentrenamiento, todo (fine-tuning) frente a control "
+        "(fine-tuning): −1,80 puntos (IC 95 % de "
+    ) in text
+    assert ", en 2 de 3 pliegues), una pérdida; difieren además en `epochs`." in text
+    assert "control se mide solo en 2 de 3 pliegues" in text and "no puede ganar" in text
+    assert f"99,85{SPACE}% en control (2 de 3 pliegues)" in text
+    assert row(text, "todo frente a control (solo el preentrenamiento; 2 pliegues)")
+    open_ = report(made(SIMPLE, CNN.but(scores=MIDDLE), control.but(scores=[0.91, 0.99]), tuned))
+    assert (
+        "Para decidir entre todo y control hacen falta más pliegues de control (`folds`)." in open_
+    )
+    assert_reads_well(text)
+
+
+def test_the_same_network_with_letters_and_without_isolates_pretraining(workdir):
+    training = {"frozen": [], "model_params": {"stem": "sum_rgb", "image_size": 28}}
+    letters = Made("letras", "cnn", "letters", HIGH, training=training)
+    text = report(made(SIMPLE.but(scores=LOW), CNN.but(scores=MIDDLE), TUNED, letters))
+    summary = text.split("![")[0]
+    assert (
+        "y el preentrenamiento (letras − CNN), +2,01, una mejora. El segundo paso cambia solo"
+        in text
+    )
+    assert (
+        "**Qué da el preentrenamiento.** La misma red con y sin preentrenamiento, letras (fine-"
+        in summary
+    )
+    assert "aislar el preentrenamiento hace falta" not in text
+    # Of another size, and tuned in its last layer alone.
+    assert row(text, "letras frente a ResNet18 (arquitectura y capas que se ajustan)")
+    assert "donde cambian varias cosas, la diferencia no dice a cuál se debe." in text
+
+
+@pytest.mark.parametrize(("votes", "known"), [(0.985, True), (0.978, True), (0.96, False)])
+def test_that_imagenet_knew_the_classes_is_said(workdir, votes, known):
+    heads = {"imagenet_votes": votes, "imagenet_votes_balanced": 0.1}
+    text = report(made(SIMPLE, TUNED.but(source="imagenet", scores=HIGH, metrics=heads)))
+    share = f"{100 * votes:.2f}".replace(".", ",")
+    said = f"acierta el {share}{SPACE}%, y ResNet18 no la supera con certeza"
+    assert (said in text) == known == ("ImageNet ya conocía estas clases" in text)
+    cells = row(text, "Cabeza de ImageNet, sin entrenar (%)")
+    assert cells[0] == "—" and cells[1].startswith(share)
+
+
+def test_what_was_chosen_and_what_could_not_be_is_said(workdir):
+    row = {"repeat": 1, "weight_decay": 0.1, "epochs": 10, "fixed": False}
+    chosen = [row | {"fold": 1}, row | {"fold": 2}, row | {"fold": 3, "weight_decay": 0.01}]
+    chosen.append(row | {"fold": None, "weight_decay": 0.001, "fixed": True})
+    training = {"augment": "photographs", "label_smoothing": 0.1}
+    text = report(made(SIMPLE.but(training=training), TUNED.but(fit={"chosen": chosen})))
+    assert (
+        "De ResNet18 se dio una lista de valores: 2 entrenamientos toman un decaimiento de 0,1 y "
+        "10 épocas, elegidos dentro de su parte de entrenamiento; 1 entrenamiento toma un "
+        "decaimiento de 0,01 y 10 épocas, elegidos dentro de su parte de entrenamiento; 1 "
+        "entrenamiento toma un decaimiento de 0,001 y 10 épocas, el valor central, pues con tan "
+        "pocas imágenes no se puede elegir."
+    ) in text
+    assert "De SimpleNN se dio" not in text
+    assert "`augment`: photographs; `label_smoothing`: 0,1 |" in text
 
 
 FAILED = {
@@ -301,14 +452,14 @@ def test_where_an_assumption_fails_nothing_is_concluded(digits, case):
         "sale lo", "bastaba", "Para decidir entre",
     ):  # fmt: skip
         assert conclusion not in text.replace("Ganó la red simple", ""), conclusion
-    assert "Como aquí falla una premisa, de esa idea no se puede decir nada." in text
+    assert "Como aquí falla un supuesto, de esa idea no se puede decir nada." in text
 
 
 def test_a_loss_that_falls_without_accuracy_is_disclosed(digits):
     rising = {"val_loss": [1, 1, 1, 0.86], "val_accuracy": [0, 0, 0.9, 0.9018]}
     text = report(by_epoch(digits, "cnn", **rising))
     assert f"En CNN aún bajó la de validación un 14{SPACE}% en la última época" in text
-    assert "la exactitud cambió con ella 0,18 puntos, menos de la mitad del margen" in text
+    assert "la exactitud varió 0,18 puntos, menos de la mitad del margen" in text
 
 
 @pytest.mark.parametrize(
@@ -350,7 +501,10 @@ def test_what_is_known_of_the_images_is_said(digits, changes, said):
 def test_own_pictures_are_described_and_nothing_of_mnist_is_said(workdir):
     pictures = {
         "test": "drawn", "groups": "groups.csv", "duplicates": 3, "several_frames": 1,
-        "smallest": [40, 30], "largest": [2000, 1500],
+        "smallest": [40, 30], "largest": [2000, 1500], "fit": "pad", "conflicts": 6, "white": 4095,
+        "left_out": {"HEIC": 2, "notes": 5}, "parts": {},
+        "near_copies": {"pairs": 4, "grouped": True, "dissolved": 70,
+                        "across": [("a/1.jpg", "b/2.jpg"), ("a/3.jpg", "a/4.jpg")]},
     }  # fmt: skip
     names = ("manzana", "pera", "a_b|c*", "uva", "higo")
     text = report(
@@ -362,22 +516,36 @@ def test_own_pictures_are_described_and_nothing_of_mnist_is_said(workdir):
         "píxeles en color.", "Medían de 40 × 30 a 2000 × 1500 píxeles (ancho por alto); cada una "
         "se ajustó, sin recortarla ni deformarla, a un cuadrado de 64, con gris en lo que sobra.",
         "por orígenes enteros", "que no cuentan: 3.", "se usa el primero: 1.", "`groups.csv` diga",
-        "se redujeron a 64 píxeles", "| Clase más difícil |", "No se sabe de qué orígenes son",
+        "clase o parte, de las que no cuenta ninguna: 6.", "archivos, que no cuentan: 7.",
+        "por blanco se toma 4095.", "una misma toma: 4, que no se separan. Quedan entre "
+        "entrenamiento y prueba 2, y la prueba es optimista: `a/1.jpg` y `b/2.jpg`; `a/3.jpg` y",
+        "70 se parecen tanto entre sí", "se redujeron a 64 píxeles", "| Clase más difícil |",
+        "No se sabe de qué orígenes son",
     ):  # fmt: skip
         assert said in text, said
-    assert not re.search(r"d[ií]gito|28 × 28|escritor|gemelo|LeCun|QMNIST|taller", text)
+    assert not re.search(r"d[ií]gito|28 × 28|escritor|casi igual|LeCun|QMNIST|taller", text)
+    assert "llevan un número" not in text
+    none = {"pairs": 0, "grouped": False, "dissolved": 0, "across": []}
+    given = {"test": "given", "parts": {"train": ["Train"], "test": ["val"]}, "fit": "crop"}
+    given |= {"near_copies": none, "white": None}
+    text = report(made(SIMPLE, CNN, names=names, groups=None, pictures=pictures | given))
+    assert "cada una se recortó a su cuadrado central, y este se llevó a 28 píxeles." in text
+    assert "Las de prueba son las de `val`." in text
+    assert not re.search("una misma toma|se parecen tanto|16 bits", text)
+    numbered = report(made(SIMPLE, names=("上", "una clase de nombre larguísimo"), dataset="Kanji"))
+    assert "dibuja: 1, 上; 2, una clase de nombre larguísimo." in numbered
 
 
 def test_the_letters_most_like_a_digit_are_named(digits):
     text = report(digits)
-    assert "Las letras son 426, de 3 alfabetos (latino, griego y n’ko)." in text
+    assert "Las letras son 426, de tres alfabetos (latino, griego y n’ko)." in text
     assert (
-        "pero 3 de los 4 tienen un gemelo entre las letras (una correlación mayor que 0,94 entre "
-        "los dos dibujos): se parecen la O al 0, la ⵒ tifinag al 2 y la З cirílica al 3; no lo "
+        "pero tres de los cuatro tienen una letra casi igual (una correlación mayor que 0,94 entre "
+        "los dos dibujos): se parecen la O al 0, la ⵒ tifinag al 2 y la З cirílica al 3; no la "
         "tiene el 4."
     ) in text
     none = report(but(digits, "resnet18", pretraining=LETTERS | {"alike": 0.99}))
-    assert "No se dibujó ningún dígito, y ninguno tiene un gemelo entre las letras" in none
+    assert "No se dibujó ningún dígito, y ninguno tiene una letra casi igual" in none
 
 
 @pytest.mark.parametrize(
@@ -397,11 +565,11 @@ def test_the_test_images_may_say_something_else(digits, name, simple, tuned, sai
     counts |= {"first": "simple_nn", "second": "resnet18", "neither": 45}
     two = (comparison.models[0], comparison.models[2])
     text = report(replace(comparison, models=two, agreement=[counts]))
-    (bullet,) = re.findall(r"^- .* clasifica bien .*$", text, re.M)
+    (bullet,) = re.findall(r"^- .* acierta .* imágenes en las que .*$", text, re.M)
     more, less = ("SimpleNN", "ResNet18") if simple > tuned else ("ResNet18", "SimpleNN")
     assert bullet.startswith(
-        f"- {more} clasifica bien {max(simple, tuned)} que {less} confunde, y {less}, "
-        f"{min(simple, tuned)} que {more} confunde; ambos confunden 45. Diferencia: +"
+        f"- {more} acierta {max(simple, tuned)} imágenes en las que {less} falla, y {less}, "
+        f"{min(simple, tuned)} en las que falla {more}; ambos fallan en 45. Diferencia: +"
     )
     assert bullet.endswith(f"){said}")
 

@@ -1,14 +1,23 @@
 """What the report can say: everything that its template puts in, computed in one place."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from taller.report.figures import style
 from taller.report.format import literal
-from taller.statistics.comparison import STILL_FALLING, Comparison, Pair, Result
+from taller.statistics.comparison import (
+    LARGEST_CLASS,
+    STILL_FALLING,
+    VOTES,
+    Comparison,
+    Pair,
+    Result,
+)
 
 # A validation loss that ends above its minimum by less has not risen: so much do epochs differ.
 RISEN = 0.01
@@ -25,41 +34,46 @@ def context(comparison: Comparison, tuning: pd.DataFrame, study: pd.DataFrame) -
     `tuning` and `study` are ``ajuste.csv`` and ``estudio.csv``, perhaps without rows.
 
     Who is who (None: nobody): by cross-validation ``winner`` and ``second``; ``tuned``, the best of
-    the fine-tuned, a control only if all are, and ``control``, one of its network; of those from
-    scratch ``best``, the first (``base``), the best of the others (``between``) and the first
-    SimpleNN (``workshop``). ``lead`` is what the first sentence says, ``against`` are the pairs of
-    the summary, ``networks`` is how many pretrained ones there are; the rest says what it is of.
+    the fine-tuned, a control only if all are; of those from scratch ``best``, the first (``base``),
+    the best of the others (``between``) and the first SimpleNN (``workshop``); and ``few``, who has
+    fewer folds than others. ``lead`` is what the first sentence says, ``against`` are the pairs of
+    the summary, ``isolating`` those that tell what pretraining gives, with the settings that differ
+    besides. ``networks`` is how many pretrained ones there are; the rest says what it is of.
     """
     models, scratch, ranking = comparison.models, comparison.scratch, comparison.ranking
     winner, second, *_ = *ranking, None
-    pretrained = [one for one in ranking if one.source in ("letters", "imagenet")]
+    pretrained = [one for one in ranking if one.pretrained]
     controls = [one for one in ranking if one.source == "none"]
     tuned = next(iter(pretrained or controls), None)
-    networks = {one: one.fit["network"] for one in models}
-    control = None
-    if pretrained:
-        control = next((one for one in controls if networks[one] == networks[tuned]), None)
     best = next((one for one in ranking if not one.source), None)
     against = [comparison.pair(winner, second)] if second else []
     decisive = against[0] if second else None
     if tuned and best:
         against = [comparison.pair(tuned, one) for one in scratch]
         decisive = comparison.pair(tuned, best)
-    names = [literal(name) for name in comparison.data["names"]]
+    names, metric = [literal(name) for name in comparison.data["names"]], comparison.metric
     return {
         "comparison": comparison,
         "winner": winner,
         "second": second,
         "tuned": tuned,
-        "control": control,
+        "few": [one for one in models if one not in ranking],
         "best": best,
         "base": next(iter(scratch), None),
         "between": next((one for one in ranking if one in scratch[1:]), None),
-        "workshop": next((one for one in scratch if networks[one] == "simple_nn"), None),
-        "lead": decisive and _lead(decisive),
+        "workshop": next((one for one in scratch if one.fit["network"] == "simple_nn"), None),
+        "lead": decisive and _lead(decisive, comparison),
         "against": against,
+        "isolating": [(pair, _differing(pair)) for pair in comparison.isolating],
+        "largest": winner.scores(LARGEST_CLASS[metric]).mean(),
+        "share": winner.scores(LARGEST_CLASS["accuracy"]).mean(),
+        "votes": {
+            one: one.mean(VOTES[metric]).value for one in models if comparison.over_votes(one)
+        },
+        "chosen": [(one, _chosen(one)) for one in models if "chosen" in one.fit],
         "networks": max((one.fit["start"]["networks"] for one in pretrained), default=0),
         "classes": names,
+        "numbered": not style.can_name(comparison.data["names"]),
         "letters": _letters(comparison.finetuned),
         "losses": _losses(comparison),
         "hardest": [_hardest(one) for one in models],
@@ -70,17 +84,39 @@ def context(comparison: Comparison, tuning: pd.DataFrame, study: pd.DataFrame) -
     }
 
 
-def _lead(pair: Pair) -> dict[str, Any]:
+def _lead(pair: Pair, comparison: Comparison) -> dict[str, Any]:
     """Who wins and how: by more right answers, as the cheaper of equals, in a tie or unknown."""
     winner, loser, how = pair.first, pair.second, "more"
     ratio = loser.inference_flops / winner.inference_flops
-    if pair.verdict == "unknown":
-        how = "unknown"
-    elif pair.verdict == "equal":
+    if pair.verdict == "equal":
         how = "tie" if abs(ratio - 1) < SAME_COST else "cheaper"
     if pair.verdict == "worse" or (how == "cheaper" and ratio < 1):
         winner, loser = loser, winner
+    if pair.verdict in ("unknown", "no_skill") or winner not in comparison.skilled:
+        how = "unknown"
     return {"winner": winner, "loser": loser, "how": how, "gap": abs(pair.difference.value)}
+
+
+def _differing(pair: Pair) -> list[str]:
+    """The settings of training that both models have, and that differ."""
+    one, other = (
+        result.fit["training"] | result.fit["training"]["model_params"]
+        for result in (pair.first, pair.second)
+    )
+    ignored = {"trained", "frozen", "model_params", "optimizer"}  # weight decay decides the last
+    return [key for key in one if key in {*other} - ignored and one[key] != other[key]]
+
+
+def _chosen(result: Result) -> list[tuple[dict[str, Any], int]]:
+    """The settings that its fits took, from lists, and how many of them; the most frequent first.
+
+    Where the training images were too few to choose with, they are ``fixed``.
+    """
+    taken = Counter(
+        tuple((key, one[key]) for key in ("weight_decay", "epochs", "fixed"))
+        for one in result.fit["chosen"]
+    )
+    return [(dict(settings), fits) for settings, fits in taken.most_common()]
 
 
 def _letters(finetuned: Sequence[Result]) -> list[dict[str, Any]]:
@@ -151,7 +187,9 @@ def _on_test(pair: Pair, comparison: Comparison) -> tuple[Pair, str]:
     if pair.only_first < pair.only_second:
         pair = comparison.pair(pair.second, pair.first)
     (_, low, high), rope = pair.test_difference, comparison.rope
-    if pair.verdict == "unknown" or comparison.failures:
+    # The interval is of accuracy, and says nothing of another metric.
+    decided = pair.verdict not in ("unknown", "no_skill") and comparison.metric == "accuracy"
+    if comparison.failures or not decided:
         return pair, ""
     if pair.verdict == "equal":
         confirms, contradicts = -rope < low and high < rope, low > rope or high < -rope

@@ -41,6 +41,16 @@ def thousands(value: int) -> str:
     return digits if abs(value) >= 10_000 else digits.replace(SPACE, "")
 
 
+NUMERALS = (
+    "cero", "uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez",
+)  # fmt: skip
+
+
+def numeral(value: int) -> str:
+    """Write a number up to ten in words, as running text does, and a larger one in digits."""
+    return NUMERALS[value] if value < len(NUMERALS) else thousands(value)
+
+
 def p_value(value: float) -> str:
     """Write ``0,032``, and ``< 0,001`` where three decimals would read as zero."""
     return "< 0,001" if value < 0.001 else number(value, 3)
@@ -100,8 +110,8 @@ def enumeration(parts: Iterable[str]) -> str:
 
 
 FILTERS = (
-    number, percent, points, thousands, p_value, certainty, scientific, plain, times, literal,
-    code, among, enumeration,
+    number, percent, points, thousands, numeral, p_value, certainty, scientific, plain, times,
+    literal, code, among, enumeration,
 )  # fmt: skip
 
 

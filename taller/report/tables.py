@@ -17,7 +17,7 @@ def comparison_table(comparison: Comparison) -> pd.DataFrame:
 
 
 def _row(result: Result) -> dict[str, object]:
-    interval, test = result.mean(), result.test_accuracy
+    interval, test = result.mean("accuracy"), result.test_accuracy
     numbers = {
         **{column: result.scores(metric).mean() for metric, column in COLUMNS.items()},
         **{f"Desv. {name.lower()}": result.spread(metric) for metric, name in COLUMNS.items()},
@@ -29,6 +29,11 @@ def _row(result: Result) -> dict[str, object]:
         "Top-2 (prueba)": result.test["top2"],
         "ECE (prueba)": result.test["ece"],
     }
+    balanced = {
+        "Accuracy equilibrada": result.scores("balanced_accuracy").mean(),
+        "Accuracy equilibrada (prueba)": result.test["balanced_accuracy"],
+        "Accuracy de la clase mayor": result.scores("largest_class").mean(),
+    }
     return {
         "Modelo": result.model,
         **{column: None if one is None else _short(one) for column, one in numbers.items()},
@@ -37,25 +42,28 @@ def _row(result: Result) -> dict[str, object]:
         "Parámetros ejecutados": result.fit["parameters"],
         "Operaciones por respuesta": result.inference_flops,
         "Operaciones de entrenamiento": result.training_flops,
+        **{column: _short(one) for column, one in balanced.items()},
+        "Pliegues": len(result.splits),
     }
 
 
 def metrics(comparison: Comparison, pairs: Sequence[str]) -> dict[str, dict[str, float | str]]:
     """The content of ``metrics.json``.
 
-    Of each model ``cv`` and ``test``, its accuracies; of each of the pairs ``A-B`` whose models
-    both take part, ``diff``, A's cross-validated accuracy minus B's, and what A ``is`` by that.
+    All by the metric that decides. Of each model ``cv`` and ``test``; of each of the pairs ``A-B``
+    whose models both take part, ``diff``, A's cross-validated minus B's, and what A ``is`` by that.
     """
-    models = {result.name: result for result in comparison.models}
+    models, metric = {result.name: result for result in comparison.models}, comparison.metric
     content: dict[str, dict[str, float | str]] = {
-        name: {"cv": _short(one.mean().value), "test": _short(one.test["accuracy"])}
+        name: {"cv": _short(one.scores(metric).mean()), "test": _short(one.test[metric])}
         for name, one in models.items()
     }
     for name in pairs:
         first, _, second = name.partition("-")
         if first in models and second in models and first != second:
             pair = comparison.pair(models[first], models[second])
-            content[name] = {"diff": _short(pair.difference.value), "is": pair.verdict}
+            verdict = "unknown" if comparison.failures else pair.verdict  # as in the report
+            content[name] = {"diff": _short(pair.difference.value), "is": verdict}
     return content
 
 
@@ -67,11 +75,17 @@ def details(comparison: Comparison) -> dict[str, object]:
     first, models = comparison.models[0], comparison.models
     return {
         "winner": comparison.ranking[0].name,
+        "metric": comparison.metric,
         "rope": comparison.rope,
         "assumptions": [failure.kind for failure in comparison.failures],
         "fold_images": {key: first.scores(f"{key}_images").mean() for key in ("train", "val")},
         "models": {
-            one.name: {"fit": one.fit, "pretraining": one.pretraining, "test": one.test}
+            one.name: {
+                "fit": one.fit,
+                "pretraining": one.pretraining,
+                "over_largest_class": comparison.over_largest_class[one]._asdict(),
+                "test": one.test,
+            }
             for one in models
         },
         "pairs": {f"{one.first.name}-{one.second.name}": _pair(one) for one in comparison.pairs},
@@ -80,8 +94,7 @@ def details(comparison: Comparison) -> dict[str, object]:
 
 def _pair(pair: Pair) -> dict[str, object]:
     numbers = {key: value for key, value in vars(pair).items() if key not in ("first", "second")}
-    named = {key: one._asdict() for key, one in numbers.items() if isinstance(one, tuple)}
-    return numbers | named | {"verdict": pair.verdict}
+    return numbers | {key: one._asdict() for key, one in numbers.items() if isinstance(one, tuple)}
 
 
 def plots(comparison: Comparison) -> dict[str, list[dict[str, object]]]:
@@ -110,10 +123,14 @@ def loss_curves(result: Result) -> pd.DataFrame:
 
 def fold_scores(result: Result) -> pd.DataFrame:
     """The accuracy on each fold, which is named ``fold`` or ``repeat.fold``."""
-    splits, scores = result.splits.index, result.scores("accuracy")
-    repeated = splits.get_level_values("repeat").nunique() > 1
-    names = [f"{repeat}.{fold}" if repeated else fold for repeat, fold in splits]
+    names, scores = fold_names(result.splits.index), result.scores("accuracy")
     return pd.DataFrame({"modelo": result.model, "fold": names, "accuracy": scores})
+
+
+def fold_names(splits: pd.MultiIndex) -> list[int | str]:
+    """The fold's number; of several repeats ``repeat.fold``."""
+    repeated = splits.get_level_values("repeat").nunique() > 1
+    return [f"{repeat}.{fold}" if repeated else fold for repeat, fold in splits]
 
 
 def confusion_cells(result: Result, names: Sequence[str]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -19,6 +19,13 @@ from taller.statistics.folds import Estimate, Posterior, Verdict
 
 RESULTS = Path("resultados")
 METRICS = ("accuracy", "precision", "recall", "f1", "log_loss")
+# What decides, and the same of two that learn nothing from the pixels or nothing new: always
+# naming the largest class, and ImageNet's own head, each output of which votes for one class.
+Metric = Literal["accuracy", "balanced_accuracy"]
+LARGEST_CLASS = {"accuracy": "largest_class", "balanced_accuracy": "largest_class_balanced"}
+VOTES = {"accuracy": "imagenet_votes", "balanced_accuracy": "imagenet_votes_balanced"}
+# Two models may be told apart, and the better one be no better than naming the largest class.
+Conclusion = Literal[Verdict, "no_skill"]
 # A network that knows fewer letters than ten times what a guess would has learnt none to speak of.
 TIMES_CHANCE = 10
 # A validation loss that falls by more than this in the last epoch has not come to rest; where
@@ -57,6 +64,10 @@ class Result:
         return self.fit["start"] and self.fit["start"]["source"]
 
     @property
+    def pretrained(self) -> bool:
+        return self.source in ("letters", "imagenet")
+
+    @property
     def inference_flops(self) -> int:
         """Floating-point operations for one image."""
         return self.fit["flops"]["inference"]
@@ -78,9 +89,9 @@ class Result:
     @property
     def overlap(self) -> float:
         """Images that a fold validates on, on average, as a share of those that it trains on."""
-        return float(self.scores("val_images").mean()) / float(self.scores("train_images").mean())
+        return _overlap(self.splits)
 
-    def mean(self, metric: str = "accuracy") -> Estimate:
+    def mean(self, metric: str) -> Estimate:
         """A metric's mean over the folds, and its interval, within what the metric can be."""
         highest = np.inf if metric == "log_loss" else 1.0
         return folds.corrected_interval(self.scores(metric), self.overlap, 0.0, highest)
@@ -107,18 +118,21 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two models on the same folds and test images: the first minus the second.
+    """Two models on the folds that both have, and the same test images: the first minus the second.
 
-    `holm` is the p value corrected for all pairs. `both` and the other counts are of test images
-    that are right, `mcnemar` is their p value.
+    `folds` is on how many. `holm` is the p value corrected for all pairs. `verdict` is of the first
+    against the second: who does not beat the largest class is called better than nobody. `both`
+    and the other counts are of test images that are right, `mcnemar` is their p value.
     """
 
     first: Result
     second: Result
+    folds: int
     difference: Estimate
     p_value: float
     holm: float
     posterior: Posterior
+    verdict: Conclusion
     required_repeats: int | None
     both: int
     only_first: int
@@ -128,9 +142,26 @@ class Pair:
     test_difference: Estimate
 
     @property
-    def verdict(self) -> Verdict:
-        """Of the first against the second."""
-        return self.posterior.verdict
+    def changes(self) -> list[str]:
+        """In what they differ: ``network``, ``pixels``, ``pretraining``, ``layers`` that train."""
+        both = self.first, self.second
+        networks = [one.fit["network"] for one in both]
+        frozen = [one.fit["training"]["frozen"] for one in both]
+        if networks[0] != networks[1]:
+            # No layer is in both; but of two that are fine-tuned, one may be so throughout.
+            frozen = [all(one.source for one in both) and bool(layers) for layers in frozen]
+        parts = {
+            "network": networks,
+            "pixels": [one.fit["training"]["model_params"]["image_size"] for one in both],
+            "pretraining": [one.pretrained and one.source for one in both],
+            "layers": frozen,
+        }
+        return [name for name, (first, second) in parts.items() if first != second]
+
+    @property
+    def isolates(self) -> bool:
+        """Whether the difference is what pretraining gives: a network with it, and without."""
+        return self.changes == ["pretraining"] and self.first.pretrained != self.second.pretrained
 
 
 class Failure(NamedTuple):
@@ -151,14 +182,15 @@ class Failure(NamedTuple):
 class Comparison:
     """One or more results, in the order of params.yaml: those from scratch first.
 
-    `data` is ``datos.json``, `agreement` ``agreement.json``. A difference of accuracy of at most
-    `rope`, a fraction, is practically none.
+    `data` is ``datos.json``, `agreement` ``agreement.json``. `metric` decides; a difference of it
+    of at most `rope`, a fraction, is practically none.
     """
 
     models: tuple[Result, ...]
     data: dict[str, Any]
     agreement: list[dict[str, Any]]
     rope: float
+    metric: Metric
 
     @property
     def scratch(self) -> list[Result]:
@@ -169,31 +201,69 @@ class Comparison:
         return [result for result in self.models if result.source is not None]
 
     @cached_property
-    def ranking(self) -> list[Result]:
-        """By mean accuracy on the folds, be the differences certain or not.
+    def folds(self) -> int:
+        """On how many folds the models are measured that are measured on most, of all repeats."""
+        return max(len(one.splits) for one in self.models)
 
-        Equal means stay in order; sums of the same numbers in another order agree to 12 decimals.
+    @cached_property
+    def ranking(self) -> list[Result]:
+        """By the mean of `metric` on the folds, be the differences certain or not.
+
+        A model that is measured on fewer folds is a control, and has no place: it would win by
+        luck. Equal means stay in order; sums of the same numbers in another order agree to 12
+        decimals.
         """
-        return sorted(self.models, key=lambda one: -round(one.scores("accuracy").mean(), 12))
+        complete = [one for one in self.models if len(one.splits) == self.folds]
+        return sorted(complete, key=lambda one: -round(one.scores(self.metric).mean(), 12))
+
+    @cached_property
+    def over_largest_class(self) -> dict[Result, Posterior]:
+        """Each model minus always naming the largest class of the images that it trained on."""
+        return {one: self._over(one, LARGEST_CLASS) for one in self.models}
+
+    @cached_property
+    def skilled(self) -> list[Result]:
+        """The models that beat always naming the largest class; the others are never better."""
+        return [one for one, over in self.over_largest_class.items() if over.verdict == "better"]
+
+    def over_votes(self, result: Result) -> Posterior | None:
+        """A model minus ImageNet's own head; None where it has none."""
+        return self._over(result, VOTES) if VOTES[self.metric] in result.splits else None
+
+    def _over(self, result: Result, others: dict[Metric, str]) -> Posterior:
+        differences = result.scores(self.metric) - result.scores(others[self.metric])
+        return folds.bayesian_correlated_t(differences, result.overlap, self.rope)
 
     @cached_property
     def pairs(self) -> list[Pair]:
         """Every two models: the later minus the earlier."""
         return [self.pair(later, earlier) for earlier, later in combinations(self.models, 2)]
 
+    @cached_property
+    def isolating(self) -> list[Pair]:
+        """The pairs whose difference is what pretraining gives, the pretrained one first."""
+        pairs = [pair for pair in self.pairs if pair.isolates]
+        return [
+            pair if pair.first.pretrained else self.pair(pair.second, pair.first) for pair in pairs
+        ]
+
     def pair(self, first: Result, second: Result) -> Pair:
         """Two different models, the first minus the second."""
-        differences, overlap = _differences(first, second), first.overlap
+        differences, overlap = self._differences(first, second)
         repeats = self.data["repeats"]
         counts = self._counts(first, second)
         only = counts["only_first"], counts["only_second"]
+        posterior = folds.bayesian_correlated_t(differences, overlap, self.rope)
+        best = {"better": first, "worse": second}.get(posterior.verdict)
         return Pair(
             first,
             second,
+            len(differences),
             folds.corrected_interval(differences, overlap, -1.0, 1.0),
             folds.corrected_t_test(differences, overlap),
             self._holm[frozenset((first, second))],
-            folds.bayesian_correlated_t(differences, overlap, self.rope),
+            posterior,
+            "no_skill" if best and best not in self.skilled else posterior.verdict,
             folds.required_repeats(differences, overlap, self.rope, repeats),
             **counts,
             mcnemar=proportions.exact_mcnemar(*only),
@@ -203,8 +273,14 @@ class Comparison:
     @cached_property
     def _holm(self) -> dict[frozenset[Result], float]:
         couples = list(combinations(self.models, 2))
-        p_values = [folds.corrected_t_test(_differences(*two), two[0].overlap) for two in couples]
+        p_values = [folds.corrected_t_test(*self._differences(*two)) for two in couples]
         return dict(zip(map(frozenset, couples), folds.holm(p_values), strict=True))
+
+    def _differences(self, first: Result, second: Result) -> tuple[np.ndarray, float]:
+        """On the folds that both have, float64, shape (folds,), and how these overlap."""
+        differences = (first.splits[self.metric] - second.splits[self.metric]).dropna()
+        shared = first.splits.loc[differences.index]
+        return differences.to_numpy(np.float64), _overlap(shared)
 
     def _counts(self, first: Result, second: Result) -> dict[str, int]:
         rows = {(row["first"], row["second"]): row for row in self.agreement}
@@ -227,26 +303,29 @@ class Comparison:
             fall, rise = one.last_epoch or (None, 0)
             if fall is None or (fall > STILL_FALLING and rise > self.rope / 2):
                 failures.append(Failure("falling", one, fall, STILL_FALLING))
-        return failures + [Failure("folds")] * (len(self.models[0].splits) == 1)
+        return failures + [Failure("folds")] * (self.folds == 1)
 
 
-def _differences(first: Result, second: Result) -> np.ndarray:
-    return first.scores("accuracy") - second.scores("accuracy")
+def _overlap(splits: pd.DataFrame) -> float:
+    return float(splits["val_images"].mean()) / float(splits["train_images"].mean())
 
 
-def read(contestants: Sequence[Contestant], rope: float) -> Comparison:
+def read(contestants: Sequence[Contestant], rope: float, metric: Metric) -> Comparison:
     """Read what the stages before `compare` wrote of one or more contestants.
 
-    A `UserError` names a file that cannot be read, or has other folds than the first model's.
+    A `UserError` names a file that cannot be read, or has folds that are none of the model's that
+    has most.
     """
     models = tuple(_result(contestant) for contestant in contestants)
     sizes = ["train_images", "val_images"]
-    for result in models[1:]:
-        if not result.splits[sizes].equals(models[0].splits[sizes]):
-            path, first = result.contestant.cv / "scores.csv", models[0].name
-            raise UserError(f"{path}: expected the folds of {first}, found others; run dvc repro")
+    complete = max(models, key=lambda one: len(one.splits))
+    for result in models:
+        expected = complete.splits[sizes].reindex(result.splits.index)
+        if not result.splits[sizes].equals(expected):
+            path, name = result.contestant.cv / "scores.csv", complete.name
+            raise UserError(f"{path}: expected the folds of {name}, found others; run dvc repro")
     data, agreement = RESULTS / "datos.json", RESULTS / "test/agreement.json"
-    return Comparison(models, files.read_json(data), files.read_json(agreement), rope)
+    return Comparison(models, files.read_json(data), files.read_json(agreement), rope, metric)
 
 
 def read_table(path: Path) -> pd.DataFrame:

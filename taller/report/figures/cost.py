@@ -11,25 +11,28 @@ from matplotlib.ticker import LogLocator, NullLocator
 from taller.report import format
 from taller.report.figures import style
 from taller.report.figures.style import QUIET
-from taller.statistics.comparison import Result
+from taller.statistics.comparison import Metric, Result
+from taller.statistics.folds import Estimate
 
 
-def draw(models: Sequence[Result]) -> Figure:
-    """Accuracy against operations: of training in one panel, of inference in the other.
+def draw(models: Sequence[Result], metric: Metric) -> Figure:
+    """The metric against operations: of training in one panel, of inference in the other.
 
     A model that was pretrained here has two marks: a full one with the pretraining, a hollow one
     of its own fit alone, joined by a line. What others spent on downloaded weights is unknown.
     """
-    title = "Exactitud (accuracy) de validación y coste"
+    what, english = style.METRICS[metric]
+    title = f"{what} ({english}) de validación y coste"
     figure, (training, inference) = style.panels(2, 4.4, title, sharey=True)
     fits = [result.fit["flops"]["training"] for result in models]
     inferences = [result.inference_flops for result in models]
     unknown = [result.source == "imagenet" for result in models]
-    _panel(training, models, [result.training_flops for result in models], fits, unknown)
-    _panel(inference, models, inferences, inferences, [False] * len(models))
-    training.set(ylabel="Exactitud (accuracy, %), IC 95 %")
-    for axes, what in ((training, "para entrenarlo"), (inference, "por respuesta")):
-        axes.set_xlabel(f"Operaciones {what} (coma flotante, escala log.)")
+    means = [result.mean(metric) for result in models]
+    _panel(training, models, means, [result.training_flops for result in models], fits, unknown)
+    _panel(inference, models, means, inferences, inferences, [False] * len(models))
+    training.set(ylabel=f"{what} (%), IC 95 %")
+    for axes, operations in ((training, "para entrenarlo"), (inference, "por respuesta")):
+        axes.set_xlabel(f"Operaciones {operations} (coma flotante, escala log.)")
     training.yaxis.set_major_formatter(style.comma)
     _explain(figure, models)
     return figure
@@ -38,6 +41,7 @@ def draw(models: Sequence[Result]) -> Figure:
 def _panel(
     axes: Axes,
     models: Sequence[Result],
+    means: Sequence[Estimate],
     costs: Sequence[int],
     fits: Sequence[int],
     hollow: Sequence[bool],
@@ -46,7 +50,7 @@ def _panel(
     low, high = np.log10(min(*costs, *fits)), np.log10(max(*costs, *fits))
     middle = np.sqrt(float(min(costs)) * max(costs))
     for place, (result, color, marker) in enumerate(style.looks(models)):
-        mean, cost = result.mean(), costs[place]
+        mean, cost = means[place], costs[place]
         look = {"color": color, "marker": marker, "ms": 9, "ls": "none"}
         if fits[place] != cost:
             axes.plot([fits[place], cost], [100 * mean.value] * 2, color=color, lw=1.2)

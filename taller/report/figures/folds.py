@@ -9,33 +9,37 @@ from matplotlib.figure import Figure
 
 from taller.report import format, tables
 from taller.report.figures import style
-from taller.statistics.comparison import Result
+from taller.statistics.comparison import LARGEST_CLASS, Metric, Result
 
 HIGHEST = 10  # inches: what fits on a page
 PITCH = 0.45  # inches a row, at most
 READABLE = 0.17  # inches a row: below, only the first fold of each repeat has a name
 
 
-def draw(models: Sequence[Result]) -> Figure:
-    """Validation accuracy of the models, fold by fold, and their means with intervals.
+def draw(models: Sequence[Result], metric: Metric) -> Figure:
+    """The models' scores of validation, fold by fold, and their means with intervals.
 
-    A line joins the models of a fold; of two models, their difference stands on it.
+    A line joins the models of a fold; of two models, their difference stands on it. A dashed line
+    is what naming the largest class gives, where that is not far away.
     """
-    table = pd.DataFrame([100 * result.scores("accuracy") for result in models]).T
+    # A model may have fewer folds than others.
+    scores = {place: 100 * result.splits[metric] for place, result in enumerate(models)}
+    table, (what, english) = pd.DataFrame(scores), style.METRICS[metric]
     rows = np.arange(len(table))
     # The means are as far apart as they are, however small the rows: in rows, that is more.
     pitch = min(PITCH, (HIGHEST - 2.3 - 0.13 * len(models)) / len(table))
     spread = 0.13 * (len(models) - 1) / pitch
     bottom = len(table) - 0.5 + 0.35 / pitch + spread / 2
     end = bottom + spread / 2 + 0.18 / pitch
-    title = "Exactitud (accuracy) de validación por pliegue"
+    title = f"{what} ({english}) de validación por pliegue"
     figure, (axes,) = style.panels(1, 1.6 + pitch * (end + 0.6), title)
     size = min(8, 40 * pitch)
     ends = table.min(axis=1), table.max(axis=1)
     axes.hlines(rows, *ends, color=style.QUIET, lw=min(1.2, 9 * pitch), zorder=1)
-    xlabel = "Exactitud (%)"
+    xlabel = f"{what} (%)"
     if len(models) == 2 and pitch > 0.3:
-        for row, (first, second) in enumerate(table.to_numpy()):
+        for row in rows[table.notna().all(axis=1)]:
+            first, second = table.iloc[row]
             difference, place = format.number(second - first, sign=True), (first + second) / 2
             axes.annotate(
                 difference, (place, row), (0, 3), textcoords="offset points", ha="center",
@@ -44,16 +48,20 @@ def draw(models: Sequence[Result]) -> Figure:
         xlabel += "; sobre cada línea, la diferencia en puntos"
     shifts = np.linspace(-spread / 2, spread / 2, len(models))
     for place, (result, color, marker) in enumerate(style.looks(models)):
-        mean, shift = result.mean(), shifts[place]
+        mean, shift = result.mean(metric), shifts[place]
         look = {"color": color, "marker": marker, "linestyle": "none"}
         # Of three models two may be equal: a little apart, all are seen.
         apart = 0.6 * shift * min(1, pitch / PITCH) if len(models) > 2 else 0
-        axes.plot(table[place], rows + apart, **look, ms=size, label=result.model)
+        axes.plot(table[place].to_numpy(), rows + apart, **look, ms=size, label=result.model)
         bars = style.whiskers(mean)
         axes.errorbar(100 * mean.value, bottom + shift, xerr=bars, **look, ms=8, capsize=4)
+    lowest, highest = table.min(axis=None), table.max(axis=None)
+    largest = 100 * models[0].scores(LARGEST_CLASS[metric]).mean()
+    if largest > 2 * lowest - highest:
+        axes.axvline(largest, color=style.QUIET, ls="--", zorder=1, label="clase mayor")
     axes.axhline(len(table) - 0.4, color=style.QUIET, lw=0.8, ls=":")
     axes.set(xlabel=xlabel, ylim=(end, -0.6))
-    _name_rows(axes, tables.fold_scores(models[0])["fold"].astype(str).tolist(), bottom, pitch)
+    _name_rows(axes, [*map(str, tables.fold_names(table.index))], bottom, pitch)
     axes.xaxis.set_major_formatter(lambda value, _: format.number(value))
     axes.grid(visible=False, axis="y")
     figure.legend(

@@ -16,7 +16,6 @@ from taller.statistics.comparison import Result
 
 COLUMNS = 6  # errors side by side
 LONG = 6  # letters: beside a longer name the confidence does not fit
-LONGEST = 18  # letters that fit above an image
 # Inches: above the models, of a model's name, of a line of words, and between two images.
 TITLE, NAME, LINE, GAP = 0.36, 0.34, 0.155, 0.1
 SIDE = 10  # images side by side on a sheet
@@ -79,12 +78,8 @@ def _error(axes: Axes, result: Result, place: int, names: Sequence[str]) -> None
     )
     style.show(axes, image, grey="gray_r")
     between = " " if max(map(len, names)) <= LONG else "\n"
-    said, true = (
-        one if len(one) <= LONGEST else f"{one[: LONGEST - 1].rstrip()}…"
-        for one in (names[predicted], names[label])
-    )  # fmt: skip
-    title = f"dijo {said}{between}({format.certainty(confidence)})\nera {true}"
-    axes.set_title(title, size=9, pad=3)
+    said = f"dijo {names[predicted]}{between}({format.certainty(confidence)})"
+    axes.set_title(f"{said}\nera {names[label]}", size=9, pad=3)
 
 
 def letters(

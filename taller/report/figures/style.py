@@ -11,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
 from matplotlib.legend_handler import HandlerTuple
 
 from taller.common import files
@@ -19,6 +20,12 @@ from taller.statistics.folds import Estimate
 
 QUIET = "0.4"  # grey of what is not a model's
 WIDTH = 9  # inches: on a page pictures shrink to two thirds
+LONGEST = 18  # letters of a class's name that fit above an image
+FONT = Path(mpl.get_data_path(), "fonts/ttf/DejaVuSans.ttf")  # of all pictures
+METRICS = {
+    "accuracy": ("Exactitud", "accuracy"),
+    "balanced_accuracy": ("Exactitud equilibrada", "balanced accuracy"),
+}
 # Okabe and Ito's palette, distinct to colour-blind readers. Markers differ too, for grey print;
 # as there is one more of them, no two of many models look the same.
 COLORS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -44,6 +51,23 @@ mpl.rcParams |= {
 def looks(models: Sequence[Result]) -> list[tuple[Result, str, str]]:
     """Each model with its color and its marker, which its place decides."""
     return list(zip(models, cycle(COLORS), cycle(MARKERS), strict=False))
+
+
+def can_name(names: Sequence[str]) -> bool:
+    """Whether the names of the classes fit into pictures, and their font has all letters."""
+    letters = FT2Font(str(FONT)).get_charmap()
+    return max(map(len, names)) <= LONGEST and {*map(ord, "".join(names))} <= {*letters}
+
+
+def class_labels(names: Sequence[str]) -> list[str]:
+    """What pictures call the classes: their names or, where these cannot be drawn, 1, 2, …
+
+    What the numbers mean, the report says.
+    """
+    if not can_name(names):
+        return [str(number) for number in range(1, len(names) + 1)]
+    # To Matplotlib, dollars would make a formula of a name.
+    return [name.replace("$", r"\$") for name in names]
 
 
 def save(figure: Figure, path: Path) -> None:
