@@ -6,9 +6,10 @@ SCHEDULER ?= $(TALLER_SCHEDULER)
 export TALLER_SCHEDULER := $(SCHEDULER)
 PYTEST := .venv/bin/python -m pytest --numprocesses auto --dist loadfile
 
-.PHONY: help setup repro test verify bench exps diff predict ajuste estudio worker lint
+.PHONY: help setup repro use test verify bench exps diff predict ajuste estudio worker lint
 help:
 	@echo 'make repro     the whole pipeline, or what of it is out of date'
+	@echo 'make use DATASET=NAME FROM=FOLDER   your own pictures;  make use DATASET=MNIST: back'
 	@echo 'make predict IMAGE=photo.png   what the trained model sees in a picture'
 	@echo 'make diff REV=main   metrics and plots, here and in another revision'
 	@echo 'make exps      experiments: the metrics and params in which they differ'
@@ -37,9 +38,14 @@ setup: .venv/.ready
 # Before the first stage: params.yaml is checked, and the page of plots made to work offline.
 repro: $(if $(SCHEDULER),.venv/.ready-cluster,setup)
 	@.venv/bin/python -m tools.prepare
-	@echo 'runs what is out of date: from nothing some 5 minutes on two cores, and 250 MB'
+	@echo 'runs what is out of date: MNIST from nothing some 5 minutes on two cores, and 250 MB'
 	.venv/bin/dvc --wait-for-lock repro
 	@echo 'the answer, in Spanish: resultados/informe.md'
+
+# Without FROM what is in data/DATASET/raw. ALL=1: with what takes long.
+use: $(if $(DATASET),setup)
+	@[ -n "$$DATASET" ] || { echo 'usage: make use DATASET=NAME FROM=FOLDER [ALL=1]' >&2; exit 2; }
+	@.venv/bin/python -m tools.use $(if $(ALL),--all) "$$DATASET" $${FROM:+"$$FROM"}
 
 predict: $(if $(IMAGE),setup)
 	@[ -n "$$IMAGE" ] || { echo 'usage: make predict IMAGE=photo.png' >&2; exit 2; }

@@ -241,6 +241,17 @@ def test_modes_and_orientations_are_the_same(mode, tmp_path, small_model):
     assert likeness(picture[0], extract(plain(5))) > 0.99
 
 
+def test_the_project_ships_a_digit_to_try_and_says_what_its_example_is(model, capsys):
+    paths = [ROOT / "docs/digit.png", ROOT / "resultados/ejemplo_mnist.png"]
+    assert not predict.predict(paths, model)
+    said = capsys.readouterr()
+    assert said.out.startswith(f"{paths[0]}: 3\n")
+    assert said.err == (
+        f"predict: {paths[1]}: expected a digit on paper that reaches the border, as in "
+        "docs/digit.png, found a picture in a frame, or under a title\n"
+    )
+
+
 def test_bad_files_get_a_line_each_and_good_ones_an_answer(
     small_model, tmp_path, monkeypatch, capsys
 ):
@@ -314,6 +325,18 @@ def test_a_model_of_an_image_folder_sees_a_picture_as_its_training_did(tmp_path,
         percents = [float(part.rstrip("\u00a0%").replace(",", ".")) for _, part in parts]
         np.testing.assert_allclose(percents, 100 * expected.sort(descending=True)[0], atol=0.06)
     assert Image.open(tmp_path / "images.png").size == (2 * 5 * side, 5 * side)
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_the_pipelines_model_gets_squares_as_preprocess_made_them(workdir, fit):
+    save(predict.MODEL, ("a", "b"), (3, 40, 40), Scaling((0.5,), (0.5,), (40, 40)))
+    predict.FACTS.parent.mkdir()
+    facts = {"dataset": "cosas", "pictures": {"fit": fit, "white": 65535, "duplicates": 0}}
+    predict.FACTS.write_text(json.dumps(facts))
+    chalk().save("wide.png")
+    assert predict.predict([Path("wide.png")], save=Path("seen.png"))
+    seen = np.asarray(Image.open("seen.png"))[::5, ::5].transpose(2, 0, 1)
+    np.testing.assert_array_equal(seen, pictures.pixels(Path("wide.png"), 40, 3, fit))
 
 
 def test_a_model_of_the_catalogues_other_sets_sees_bright_on_black(tmp_path, mnist):

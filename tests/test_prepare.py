@@ -1,5 +1,7 @@
 """What is said before the first stage: one line for the first param that cannot be meant."""
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ BAD = {
     "+kfold_train.A={network: cnn}": "kfold_train.A",
     "pretrain.resnet18.images=10": "pretrain.resnet18.images",
     "finetune.resnet18.trainable=[layer9]": "finetune.resnet18.trainable",
-    "finetune.resnet18.network=cnn": "finetune.resnet18.network",
+    "finetune.resnet18.network=simple_nn": "finetune.resnet18.network",
     "finetune.resnet18.start=modelos/base/cnn": "finetune.resnet18.start: .*, found modelos",
     "finetune.resnet18.start=data/resnet18/raw": "finetune.resnet18.start: .* download gets",
     "~pretrain.resnet18": "finetune.resnet18.start: expected what pretrain makes",
@@ -42,6 +44,15 @@ def test_a_param_that_cannot_be_meant_is_named(workdir, override):
     apply_overrides(Path("params.yaml"), [override])
     with pytest.raises(UserError, match=BAD[override]):
         prepare.check_params()
+
+
+def test_the_project_out_of_a_zip_gets_the_remedy(workdir, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["prepare"])
+    with pytest.raises(SystemExit) as caught:
+        prepare.main()
+    assert re.fullmatch(
+        r"prepare: \.git: expected .*; run git init && git add .*", caught.value.code
+    )
 
 
 def test_a_folder_of_pictures_is_under_dvc(workdir):

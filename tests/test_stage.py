@@ -55,3 +55,13 @@ def test_the_real_stages(tmp_path, arguments, code, out, error):
     )  # fmt: skip
     assert run.returncode == code and run.stdout.startswith(out)
     assert run.stderr.startswith(error) and (code != 1 or run.stderr.count("\n") == 1)
+
+
+def test_matplotlibs_backend_is_ours_whatever_a_notebook_sets():
+    notebook = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    for program in ("stages.compare", "tools.example_pictures"):
+        run = subprocess.run(
+            [sys.executable, "-c", f"import {program}, matplotlib.pyplot as p; p.figure()"],
+            capture_output=True, cwd=ROOT, env=os.environ | notebook, encoding="utf-8",
+        )  # fmt: skip
+        assert (run.returncode, run.stderr) == (0, "")

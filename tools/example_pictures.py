@@ -3,13 +3,15 @@
 Each thing (a group) is seen on ten pictures: turned, lit and set before another part of the
 photographs that scikit-learn and Matplotlib ship. Things of a kind differ in colour and
 proportions, so that recognising a thing again is not recognising its kind: its pictures lie in a
-folder of their own, which puts them into one fold. Then: dvc add data/cosas/raw, and
-dataset: cosas in params.yaml.
+folder of their own, which puts them into one fold. Then: make use DATASET=cosas.
 """
 
 import argparse
 from pathlib import Path
 
+import stages  # noqa: F401 (pins what Matplotlib and NumPy read when they are imported)
+
+# isort: split
 import numpy as np
 from matplotlib import cbook
 from PIL import Image, ImageDraw, ImageFilter

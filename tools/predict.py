@@ -27,6 +27,7 @@ from taller.training import engine, store
 from taller.training.store import Classifier
 
 MODEL, FACTS = Path("modelos/modelo_final.pth"), Path("resultados/datos.json")
+FITTING = ("fit", "white")
 SURE = 0.8
 SHOWN = 5  # classes
 LEGIBLE = 224  # pixels, to which small pictures are enlarged
@@ -53,7 +54,7 @@ def predict(paths: Sequence[Path], model: Path = MODEL, save: Path | None = None
     name = dataset_of(classifier, model)
     for path in paths:
         try:
-            images.append(prepare(path, classifier, name))
+            images.append(prepare(path, classifier, name, **fitting(model)))
         except UserError as error:
             print(f"predict: {error}", file=sys.stderr)
             continue
@@ -77,11 +78,19 @@ def dataset_of(classifier: Classifier, model: Path) -> str | None:
     return names[0] if names else None
 
 
-def prepare(path: Path, classifier: Classifier, dataset: str | None) -> np.ndarray:
+def fitting(model: Path) -> dict:
+    """How `preprocess` made squares of the pictures of a model: arguments of `pictures.pixels`."""
+    known = files.read_json(FACTS) if model == MODEL and FACTS.exists() else {}
+    return {key: one for key, one in (known.get("pictures") or {}).items() if key in FITTING}
+
+
+def prepare(
+    path: Path, classifier: Classifier, dataset: str | None, **fitting: object
+) -> np.ndarray:
     """A picture as those that the classifier was trained on: uint8, of its shape."""
     channels, side, _ = classifier.shape
     if dataset is None:
-        return pictures.pixels(path, side, channels)
+        return pictures.pixels(path, side, channels, **fitting)
     pictures.pixels(path, SIDE, 1)  # says what is wrong with a file that cannot be read
     with Image.open(path) as image:
         levels = to_rgb(ImageOps.exif_transpose(image))
@@ -129,8 +138,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def on_black(image: Image.Image) -> np.ndarray:
     """A picture as Fashion-MNIST's are, bright on black: uint8, shape (28, 28)."""
     levels = np.asarray(image.convert("L"))
-    border = np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])
-    image = Image.fromarray(255 - levels if np.median(border) > 127 else levels)
+    image = Image.fromarray(255 - levels if np.median(_border(levels)) > 127 else levels)
     return np.array(ImageOps.pad(image, (SIDE, SIDE), Image.Resampling.BICUBIC, color=0))
 
 
@@ -151,13 +159,19 @@ def extract_digit(image: Image.Image) -> np.ndarray:
     Raises
     ------
     UserError
-        Where the picture is too small, or has no ink.
+        Where the picture is too small, has no ink, or a frame around it.
     """
     if max(image.size) < SMALLEST:
         size = "{} × {}".format(*image.size)
         raise UserError(f"expected a picture of {SMALLEST} pixels or more, found {size}")
     image.thumbnail((WORKING, WORKING), Image.Resampling.BOX, reducing_gap=None)
-    ink = _isolate(_ink(np.asarray(image, np.float64) / 255))
+    pixels = np.asarray(image, np.float64) / 255
+    if (ink := _isolate(_ink(pixels))) is None:
+        framed = abs(np.median(_border(pixels)) - np.median(pixels)) > 0.5
+        raise UserError(
+            "expected a digit on paper that reaches the border, as in docs/digit.png, found "
+            + ("a picture in a frame, or under a title" if framed else "a blank picture")
+        )
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     if max(ink.shape) < LEAST_INK:
@@ -196,28 +210,31 @@ def _polarity(pixels: np.ndarray) -> np.ndarray:
     pixels = np.asarray(small, np.float64) / 255
     longer = max(pixels.shape)
     # A margin of paper, because a digit that fills its picture leaves too little around it.
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     margin = longer // 8
-    pixels = pixels - np.median(border, axis=0)
+    pixels = pixels - np.median(_border(pixels), axis=0)
     pixels = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)))
     around = ndimage.median_filter(pixels, (longer // 2, longer // 2, 1))
     return np.where(((pixels - around) ** 3).sum(axis=(0, 1)) > 0, 1, -1)
 
 
-def _isolate(ink: np.ndarray) -> np.ndarray:
-    """The ink of the digit alone, 0 to 1: no noise, specks or shadows at the border."""
+def _border(pixels: np.ndarray) -> np.ndarray:
+    """Those of the first and last rows and columns: shape (n, ...)."""
+    return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+
+
+def _isolate(ink: np.ndarray) -> np.ndarray | None:
+    """The ink of the digit alone, 0 to 1: no noise, specks or shadows at the border. Or None."""
     longer = max(ink.shape)
     soft = ndimage.gaussian_filter(ink, longer / WORKING)
     # The paper is most of the picture, so medians are the paper's; 1.4826 makes of the median
     # deviation the standard deviation of normal noise.
     floor = max(FAINTEST, 5 * 1.4826 * np.median(np.abs(soft - np.median(soft))))
     if soft.max() <= floor:
-        raise UserError(f"expected a digit, found a blank picture (contrast {soft.max():.0%})")
+        return None
     level = np.quantile(soft[soft > floor], 0.98)
     parts, count = ndimage.label(soft > max(floor, 0.35 * level), np.ones((3, 3)))
     numbers, areas = np.arange(1, count + 1), np.bincount(parts.ravel())[1:]
-    edge = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
-    inside = ~np.isin(numbers, edge)
+    inside = ~np.isin(numbers, _border(parts))
     boxes = ndimage.find_objects(parts)
     spans = np.array([max(y.stop - y.start, x.stop - x.start) for y, x in boxes])
     # What touches the border is a shadow or a table, unless nothing else can be the digit.

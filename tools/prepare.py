@@ -37,6 +37,16 @@ SCHEMAS = {
 NETWORKS = ("kfold_train", "pretrain", "finetune")  # a section each, of any name
 
 
+def check_git() -> None:
+    """That this folder is in a Git repository, as DVC demands: one out of a ZIP is not."""
+    here = Path.cwd()
+    if not any((one / ".git").exists() for one in (here, *here.parents)):
+        raise UserError(
+            ".git: expected a Git repository, found none; run git init && git add --all && "
+            "git commit --message start"
+        )
+
+
 def check_params() -> None:
     """Hold params.yaml against the schemas of all stages; a `UserError` names the first key."""
     for key in params.load():
@@ -110,6 +120,7 @@ def main() -> None:
     formatter = argparse.RawDescriptionHelpFormatter
     argparse.ArgumentParser(description=__doc__, formatter_class=formatter).parse_args()
     with stage.one_line("prepare"):
+        check_git()
         check_params()
         forget_removed_stages()
         write_plots_page()

@@ -8,6 +8,8 @@ PARENT = os.getppid()  # read first: a DVC that is killed during the imports is 
 from taller.common import portable, stage  # noqa: E402
 
 portable.pin()
+# Matplotlib reads it when it is imported: a notebook's names a module that is not installed here.
+os.environ["MPLBACKEND"] = "agg"
 if "DVC_STAGE" in os.environ:  # DVC sets it; a stage started by hand may go on alone
     stage.end_with_parent(PARENT)
 # Python's search for garbage among what is imported takes a tenth of a stage's start.

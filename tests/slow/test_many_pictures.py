@@ -80,7 +80,11 @@ def watch():
 
 dataset.LIMIT, before, highest = 32 * 2**20, memory(), [0]
 threading.Thread(target=watch, daemon=True).start()
-training, test, facts = folder.read(Path(sys.argv[1]), 352, "auto", 0.2, seed=0)
+chosen = stages.preprocess.Params(
+    folds=2, repeats=1, subset=None, groups="auto", image_size=352, fit="crop", channels="auto",
+    test_share=0.2, conflicts="stop",
+)
+training, test, facts = folder.read(Path(sys.argv[1]), chosen, seed=0)
 print(len(training), len(test), *facts["largest"], highest[0] - before)
 """
 

@@ -29,7 +29,7 @@ def test_a_file_reruns_the_stages_whose_folder_it_is_in(project, name):
     assert project.edited() == EDITS[name]
 
 
-def test_a_param_of_a_section_reruns_its_stage_and_what_hangs_on_it_and_back_is_a_memory(project):
+def test_a_param_of_a_section_reruns_its_stage_and_what_depends_on_it_and_back_is_a_memory(project):
     project.set(CNN)
     assert project.repro() == dict.fromkeys(["kfold_train@cnn", "evaluate", "compare"], "ran")
     assert "epoca" in project.json("resultados/plots/perdida.json")[0]

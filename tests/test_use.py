@@ -1,0 +1,175 @@
+"""`make use`: a folder becomes the data set, with the params that suit it, or nothing changes."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dvc.utils.serialize import modify_yaml
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from taller.common import params
+from taller.common.errors import UserError
+from tools import prepare, use
+
+ROOT, PARAMS = Path(__file__).parents[1], Path("params.yaml")
+LARGE, SMALL = use.Sample((300, 200), (640, 427), False), use.Sample((20, 28), (28, 28), True)
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    files = (path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def project(workdir) -> Path:
+    """An empty project with Git and DVC."""
+    for command in (["git", "init", "--quiet"], [sys.executable, "-m", "dvc", "init", "--quiet"]):
+        subprocess.run(command, check=True)
+    (workdir / ".gitignore").write_text("/data/*/raw\n")
+    return workdir
+
+
+@pytest.fixture
+def photographs(tmp_path_factory) -> Path:
+    """Parts of two photographs: 6 for training and 2 in `val` of one class, 10 and 2 of another."""
+    root = tmp_path_factory.mktemp("pictures") / "of mine"
+    generator = np.random.default_rng(0)
+    temple, lotus = load_sample_images().images
+    for name, pixels, count in (("lotos", lotus, 6), ("templo", temple, 10)):
+        for part, many in (("train", count), ("val", 2)):
+            (root / part / name).mkdir(parents=True)
+            for number in range(many):
+                x, y = generator.integers(0, 300, 2)
+                picture = Image.fromarray(pixels[y : y + 100, x : x + 150])
+                picture.save(root / part / name / f"{number}.jpg")
+    return root
+
+
+def test_a_folder_becomes_the_data_set_and_mnist_comes_back(project, photographs, capsys):
+    before, raw = contents(photographs), Path("data/fotos/raw")
+    with modify_yaml(PARAMS) as content:
+        content["seed"] = 7
+    use.use("fotos", photographs)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 10 and "2 classes" in lines[1]
+    assert "lotos (6 + 2), templo (10 + 2)" in lines[1] and "150 × 100" in lines[3]
+    assert contents(raw) == contents(photographs) == before and raw.with_suffix(".dvc").exists()
+    chosen = params.load()
+    assert (chosen["dataset"], chosen["seed"]) == ("fotos", 7)
+    assert [one.name for one in params.contestants()] == ["cnn", "lite0"]
+    prepare.check_params()
+
+    (photographs / "train/templo/0.jpg").unlink()  # is in raw, and DVC has it
+    shutil.copy(photographs / "train/templo/1.jpg", photographs / "train/templo/other.jpg")
+    use.use("fotos", photographs, every=True)
+    assert contents(raw) == contents(photographs)
+    assert [one.name for one in params.contestants()] == ["cnn", "lite0", "lite0_todo", "control"]
+    prepare.check_params()
+
+    use.use("MNIST")
+    with modify_yaml(PARAMS) as content:
+        content["seed"] = 42
+    assert PARAMS.read_bytes() == (ROOT / "presets/mnist.yaml").read_bytes()
+    use.use("fotos")
+    assert params.load()["dataset"] == "fotos"
+
+    (raw / "train/templo/new.jpg").write_bytes(b"nobody else has it")
+    with pytest.raises(UserError, match=r"data/fotos/raw: expected what DVC has, found other pict"):
+        use.use("fotos", photographs)
+    assert (raw / "train/templo/new.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "line"),
+    [
+        ("train", "p", "DATASET: expected a name of letters, .* other than train and test, found"),
+        ("../x", "p", r"DATASET: expected a name of letters, .*, found \.\./x"),
+        ("resnet18", "p", "DATASET: expected a name that the catalogue lacks, found resnet18"),
+        ("KMNIST", "p", "DATASET: expected a name that the catalogue lacks, found KMNIST"),
+        ("x", "nowhere", "nowhere: expected a folder of pictures, found none"),
+        ("x", None, "data/x/raw: expected a folder of pictures, found none"),
+        ("x", ".", r"\.: expected a folder apart from data/x/raw"),
+        ("x", "p", "p: "),  # no classes in it
+    ],
+)
+def test_what_cannot_be_meant_is_a_line_and_nothing_is_written(project, name, source, line):
+    Path("p/one").mkdir(parents=True)
+    before = contents(project)
+    with pytest.raises(UserError, match=f"^{line}[^\n]*$"):
+        use.use(name, source and Path(source))
+    assert contents(project) == before and not Path("data").exists()
+
+
+@pytest.mark.parametrize(
+    ("counts", "seen", "every", "preset", "expected"),
+    [
+        (
+            (200, 197),
+            LARGE,
+            False,
+            "photographs",
+            {"kfold_train.cnn.epochs=120", "~finetune.control"},
+        ),
+        ((200, 197), LARGE, True, "photographs", {"kfold_train.cnn.epochs=120"}),
+        ((1200, 1300), LARGE, False, "photographs", {"kfold_train.cnn.epochs=40"}),
+        ((5000, 5000), LARGE, False, "photographs", {"kfold_train.cnn.epochs=20"}),
+        ((500, 500), SMALL, False, "mnist", {"preprocess.image_size=28", "download=[]"}),
+    ],
+)
+def test_the_pictures_decide_the_preset(counts, seen, every, preset, expected):
+    classes = {str(number): (count, 0) for number, count in enumerate(counts)}
+    chosen, overrides, reasons = use.choose(classes, seen, every)
+    assert chosen == preset in reasons[0] and expected <= {*overrides}
+    few = sum(counts) < 1000 and not every and preset == "photographs"
+    assert few == ("~finetune.control" in overrides) == any("ALL=1" in one for one in reasons)
+    assert "compare.metric=accuracy" in overrides
+    unequal = {**classes, "rare": (counts[0] // 2, 10)}
+    assert "compare.metric=balanced_accuracy" in use.choose(unequal, seen, every)[1]
+
+
+def test_grey_is_without_colour_whatever_its_mode(tmp_path, digits):
+    for number, image in enumerate(digits.images[:3, 0]):
+        Image.fromarray(image).convert("RGB").save(tmp_path / f"{number}.png")
+    names = ["0.png", "1.png", "2.png"]
+    assert use.sample(tmp_path, names) == use.Sample((28, 28), (28, 28), True)
+    Image.new("RGB", (28, 28), "red").save(tmp_path / "2.png")
+    assert not use.sample(tmp_path, names).small
+
+
+@pytest.mark.parametrize(
+    ("preset", "pictures", "every", "minutes"),
+    [
+        # As measured on two cores (docs/pictures.md).
+        ("photographs", 400, False, 1.5),
+        ("photographs", 2500, False, 3),
+        ("photographs", 10_000, False, 8),
+        ("photographs", 2500, True, 24),
+        ("mnist", 70_000, True, 5),
+    ],
+)
+def test_the_time_that_is_said_is_what_was_measured(preset, pictures, every, minutes):
+    chosen = params.load(ROOT / f"presets/{preset}.yaml")
+    if preset == "photographs":
+        _, overrides, _ = use.choose({"a": (pictures, 0)}, LARGE, every)
+        chosen["kfold_train"]["cnn"]["epochs"] = int(overrides[1].partition("=")[2])
+        for name in () if every else ("lite0_todo", "control"):
+            del chosen["finetune"][name]
+    test = 10_000 if preset == "mnist" else pictures // 5
+    stored = 28 if preset == "mnist" else 224
+    seconds = use.seconds(chosen, pictures - test, test, stored, processes=2) + use.STARTS
+    assert seconds / 60 == pytest.approx(minutes, rel=0.25)
+
+
+@pytest.mark.parametrize("preset", ["mnist", "photographs"])
+def test_a_preset_is_what_dvc_writes_and_the_committed_params_are_mnists(preset, tmp_path):
+    file = Path(shutil.copy(ROOT / f"presets/{preset}.yaml", tmp_path))
+    with modify_yaml(file):
+        pass
+    assert file.read_bytes() == (ROOT / f"presets/{preset}.yaml").read_bytes()
+    current = ROOT / "params.yaml"
+    if preset == "mnist" and params.load(current)["dataset"] == "MNIST":
+        assert file.read_bytes() == current.read_bytes()

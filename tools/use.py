@@ -1,0 +1,327 @@
+"""Have the pipeline run on a folder of pictures, or on a data set of the catalogue.
+
+Says what it takes for what in the folder, copies it to data/NAME/raw under `dvc add` (and replaces
+what is there), and writes the params.yaml that suits the pictures, out of presets/. Without a
+folder the pictures in data/NAME/raw are taken. All that it chose stands in params.yaml; seed,
+threads, device and numerics stay as they are.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import stages  # noqa: F401 (pins the numerics, before anything else imports NumPy)
+
+# isort: split
+import numpy as np
+import torch
+from dvc.utils.hydra import apply_overrides
+from PIL import Image
+from pydantic import TypeAdapter, ValidationError
+
+from taller.common import files, params
+from taller.common.errors import UserError, printable
+from taller.common.progress import bar
+from taller.common.stage import one_line
+from taller.datasets import folder, idx, pictures
+from taller.networks import efficientnet_lite0
+from taller.sources import catalogue
+from taller.training import engine, workers
+from tools import prepare
+
+PRESETS = Path(__file__).parents[1] / "presets"
+WORK = Path(".cache/use")  # git ignores it; data/ is on the same disk
+KEPT = {
+    "seed": params.Seed, "threads": params.Threads,
+    "device": params.Device, "numerics": params.Numerics,
+}  # fmt: skip
+SAMPLE = 200  # pictures that are opened to see their sizes
+SMALL = 64  # pixels of the longer side up to which grey pictures are like MNIST's
+MANY = 1000  # pictures from which on tuning all layers, and its control, are worth their time
+UNEQUAL = 1.5  # how often the largest class has the smallest, for balanced accuracy to decide
+# Millions of pixels that one core passes through a network in a second, where EfficientNet-Lite0
+# takes 28 images of 224 pixels. To train takes 2.7 times as long; 60,000 letters take 200 s.
+MEGAPIXELS = {"simple_nn": 90, "cnn": 20, "resnet18": 0.65, "efficientnet_lite0": 1.4}
+LITE0_IMAGES, TRAINING, LETTERS = 28, 2.7, 200
+STARTS = 30  # seconds of all stages that compute nothing: imports, reading, the report
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What some pictures, taken evenly from all, are like."""
+
+    smallest: tuple[int, int]  # width and height, in pixels
+    largest: tuple[int, int]
+    small: bool  # whether all are grey, and none is larger than `SMALL`
+
+
+def use(name: str, source: Path | None = None, every: bool = False) -> None:
+    """Make `name` the data set of params.yaml, and say how.
+
+    Parameters
+    ----------
+    name : str
+        Of the catalogue, or any other for pictures of one's own.
+    source : Path, optional
+        A folder of pictures, which stays as it is. Without it data/NAME/raw is taken.
+    every : bool
+        Whether what takes long takes part with few pictures, too.
+
+    Raises
+    ------
+    UserError
+        For a name that cannot be, a folder that cannot be understood, pictures in data/NAME/raw
+        that DVC does not have. params.yaml is then as before.
+    """
+    check(name, source)
+    kept = [f"{key}={params.read(key, schema)}" for key, schema in KEPT.items()]
+    if name in idx.CLASSES:
+        chosen = write_params("mnist", [*kept, f"dataset={name}", f"download=[{name}]"])
+        print(f"params.yaml: presets/mnist.yaml, with {name}; before it: params.yaml.bak")
+        print(duration(chosen, 60_000, 10_000, 28))
+        return
+    raw = Path("data", name, "raw")
+    root = source or raw
+    look = folder.look(root)
+    if look.unclear:
+        raise UserError(f"{root}: {look.unclear}")
+    seen = sample(root, look.files)
+    print("\n".join(describe(root, look, seen)), flush=True)
+    if source:
+        copy(source, raw)
+    if subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", raw]).returncode:
+        raise UserError(f"dvc add {raw}: expected it to end well, found an error, above")
+    preset, overrides, reasons = choose(look.classes, seen, every)
+    chosen = write_params(preset, [*kept, f"dataset='{name}'", *overrides])
+    train, test = (sum(counts) for counts in zip(*look.classes.values(), strict=True))
+    if not test:
+        test = round(train * chosen["preprocess"]["test_share"])
+        train -= test
+    print("\n".join(reasons))
+    print(duration(chosen, train, test, chosen["preprocess"]["image_size"]))
+
+
+def check(name: str, source: Path | None) -> None:
+    """Raise a `UserError` where it cannot be done, before anything is written."""
+    try:
+        TypeAdapter(params.DatasetName).validate_python(name)
+    except ValidationError:
+        raise UserError(
+            "DATASET: expected a name of letters, digits, _, . and -, other than train and test, "
+            f"found {printable(name)}"
+        ) from None
+    prepare.check_git()
+    raw = Path("data", name, "raw")
+    if name in catalogue.ITEMS and (source or name not in idx.CLASSES):
+        raise UserError(f"DATASET: expected a name that the catalogue lacks, found {name}")
+    if name in idx.CLASSES:
+        return
+    if not (source or raw).is_dir():
+        raise UserError(
+            f"{source or raw}: expected a folder of pictures, found none; give FROM= or dvc pull"
+        )
+    if not source:
+        return
+    inner, outer = sorted((raw.resolve(), source.resolve()), key=lambda one: -len(one.parts))
+    if inner.is_relative_to(outer):
+        raise UserError(f"{source}: expected a folder apart from {raw}, which is used without FROM")
+    # What is there will be gone: `dvc checkout` must be able to bring it back.
+    status = [sys.executable, "-m", "dvc", "status", "--quiet", f"{raw}.dvc"]
+    if raw.exists() and (
+        raw.is_symlink() or subprocess.run(status, capture_output=True).returncode
+    ):
+        raise UserError(f"{raw}: expected what DVC has, found other pictures; run dvc add {raw}")
+
+
+def files_in(root: Path) -> list[Path]:
+    """The files of a folder and its folders, sorted, without hidden ones; links are followed."""
+    found = []
+    for inside, folders, names in os.walk(root, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(inside, name) for name in names if not name.startswith(".")]
+    return sorted(found)
+
+
+def sample(root: Path, names: Sequence[str]) -> Sample:
+    """Open some of the pictures `names` in a folder; a `UserError` where none can be opened."""
+    sizes, small = [], True
+    for name in names[:: max(1, len(names) // SAMPLE)]:
+        try:
+            with Image.open(root / name, formats=pictures.FORMATS) as image:
+                sizes.append(image.size)
+                small = small and max(image.size) <= SMALL and is_grey(image)
+        except Exception:  # whatever Pillow makes of it; preprocess names the file
+            continue
+    if not sizes:
+        raise UserError(f"{root}: expected pictures, found none that can be opened")
+    sizes.sort(key=lambda size: (size[0] * size[1], size))
+    return Sample(sizes[0], sizes[-1], small)
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether no pixel of a picture has a colour."""
+    levels = np.asarray(image.convert("RGB"))
+    return bool((levels == levels[..., :1]).all())
+
+
+def describe(root: Path, look: folder.Look, seen: Sample) -> list[str]:
+    """What the folder is taken for: five lines."""
+    parts = [f"{', '.join(names)} as {part}" for part, names in look.parts.items()]
+    if "test" not in look.parts:
+        parts.append("a share of each class as test (preprocess.test_share)")
+    classes = [f"{name} ({train} + {test})" for name, (train, test) in look.classes.items()]
+    origins = "none, so that each picture counts as one of its own"
+    if look.origins:
+        origins = "{1}, by {0}".format(*look.origins)
+    left_out = [f"{count} {kind} ({one})" for kind, (count, one) in look.left_out.items()]
+    return [
+        f"{root}: {'; '.join(parts)}",
+        f"{len(classes)} classes, with pictures of train + test: {few(classes, 6)}",
+        f"origins: {origins}",
+        "sizes: {} × {} to {} × {}".format(*seen.smallest, *seen.largest)
+        + f", such as {', '.join(look.files[:: -(-len(look.files) // 3)])}",
+        f"left out: {few(left_out, 4) or 'nothing'}",
+    ]
+
+
+def few(items: Sequence[str], most: int) -> str:
+    """At most so many of them, and how many more there are."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
+
+
+def copy(source: Path, raw: Path) -> None:
+    """Replace `raw` by a copy of the folder, once all of it is copied."""
+    paths, part = files_in(source), WORK / "raw"
+    shutil.rmtree(part, ignore_errors=True)  # of a run that was stopped
+    with bar(len(paths), "copied", "file") as shown:
+        for path in paths:
+            target = part / path.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+            shown.update(1)
+    raw.parent.mkdir(parents=True, exist_ok=True)
+    if raw.exists():
+        shutil.rmtree(raw)
+    part.rename(raw)
+
+
+def choose(
+    classes: Mapping[str, tuple[int, int]], seen: Sample, every: bool
+) -> tuple[str, list[str], list[str]]:
+    """The preset that suits the pictures, what is changed in it, and why, in lines to print."""
+    counts = [sum(both) for both in classes.values()]
+    total, times = sum(counts), max(counts) / max(1, min(counts))
+    metric = "balanced_accuracy" if times > UNEQUAL else "accuracy"
+    overrides = [f"compare.metric={metric}"]
+    reasons = [
+        f"  compare.metric: {metric}, as the largest class is {times:.1f} times the smallest"
+    ]
+    if seen.small:
+        side = max(8, *seen.largest)
+        overrides += ["download=[]", f"preprocess.image_size={side}"]
+        why = (
+            f"params.yaml: presets/mnist.yaml, for grey pictures of at most {SMALL} pixels; before "
+            "it: params.yaml.bak"
+        )
+        return "mnist", overrides, [why, *reasons]
+    epochs = 120 if total < 1000 else 40 if total < 5000 else 20  # tried: 400, 2,500, 10,000
+    overrides.append(f"kfold_train.cnn.epochs={epochs}")
+    if every or total >= MANY:
+        long = f"take part, as {'there are many pictures' if total >= MANY else 'asked'}"
+    else:
+        long = f"left out, with fewer than {MANY} pictures; ALL=1 adds them"
+        overrides += ["~finetune.lite0_todo", "~finetune.control", "~pretrain.lite0_azar"]
+        overrides.append("compare.pairs=[lite0-cnn]")
+    return "photographs", overrides, [
+        f"params.yaml: presets/photographs.yaml, for pictures in colour or of over {SMALL} pixels; "
+        "before it: params.yaml.bak",
+        f"  kfold_train.cnn.epochs: {epochs}, with {total} pictures",
+        f"  finetune.lite0_todo and finetune.control, tuned throughout: {long}",
+        *reasons,
+    ]  # fmt: skip
+
+
+def write_params(preset: str, overrides: Sequence[str]) -> dict:
+    """Write params.yaml out of a preset, and return what it has; params.yaml.bak is the old one."""
+    new = WORK / "params.yaml"
+    files.write_text(new, (PRESETS / f"{preset}.yaml").read_text("utf-8"))
+    apply_overrides(new, list(overrides))
+    shutil.copyfile(params.PARAMS_FILE, f"{params.PARAMS_FILE}.bak")
+    new.replace(params.PARAMS_FILE)
+    return params.load()
+
+
+def duration(chosen: dict, train: int, test: int, stored: int) -> str:
+    """How long `make repro` takes here, in a line."""
+    cores, folds = workers.count(torch.device("cpu")), chosen["preprocess"]["folds"]
+    estimate = seconds(chosen, train, test, stored, min(cores, folds + 1)) / speed() + STARTS
+    minutes = max(1, round(estimate / 60))
+    return f"make repro will take some {minutes} minutes, on {cores} cores and without a GPU"
+
+
+def seconds(chosen: dict, train: int, test: int, stored: int, processes: int) -> float:
+    """What the networks of a params.yaml take on cores of the speed of `MEGAPIXELS`.
+
+    Parameters
+    ----------
+    train, test : int
+        Pictures.
+    stored : int
+        Pixels of a side of the data set's images.
+    processes : int
+        How many fits run at a time.
+    """
+    folds, threads = chosen["preprocess"]["folds"], min(chosen["threads"], processes)
+    total = (
+        LETTERS / threads * [one["source"] for one in chosen["pretrain"].values()].count("letters")
+    )
+    for section in [*chosen["kfold_train"].values(), *chosen["finetune"].values()]:
+        side = section.get("image_size", "auto")
+        each = (stored if side == "auto" else side) ** 2 / MEGAPIXELS[section["network"]] / 1e6
+        if section.get("trainable") == ["fc"]:
+            total += (train + test) * each / threads
+            continue
+        part = folds if section.get("folds", "all") == "all" else section["folds"]
+        fits = part * (1 - 1 / folds) + 1  # in images: those of a fold have so many, the last all
+        least = section["min_steps"] * section["batch_size"] / train  # epochs
+        passes = max(section["epochs"], least) * fits
+        total += passes * train * each * TRAINING / processes
+    return total
+
+
+def speed() -> float:
+    """How many times as fast as that of `MEGAPIXELS` a core of this machine is."""
+    network, images = efficientnet_lite0.build(2, (3, 224, 224)).eval(), torch.rand(4, 3, 224, 224)
+    with engine.threads(1), torch.inference_mode():
+        network(images)  # the first time takes longer
+        start = perf_counter()
+        network(images)
+    return len(images) / (perf_counter() - start) / LITE0_IMAGES
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.use",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("source", metavar="FOLDER", nargs="?", type=Path, help="of pictures")
+    parser.add_argument(
+        "--all", dest="every", action="store_true", help="what takes long takes part, too"
+    )
+    asked = parser.parse_args()
+    with one_line("use"):
+        # Not every shell does it behind FROM=.
+        use(asked.name, asked.source and asked.source.expanduser(), asked.every)
+
+
+if __name__ == "__main__":
+    main()
