@@ -1,0 +1,147 @@
+"""Which settings fine-tuning has, and what it makes of a pretrained network for a data set."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Literal, Self
+
+import torch
+from pydantic import BeforeValidator, Field
+from torch import nn
+
+from taller.common.errors import UserError
+from taller.common.params import NetworkName
+from taller.datasets.dataset import Dataset
+from taller.training import freezing, store
+from taller.training.augmentation import Views
+from taller.training.batches import Scaling, identity
+from taller.training.cross_validation import Training
+from taller.training.engine import Epochs, ImageSize, TrainingConfig, WeightDecay, integer_or
+from taller.training.store import Classifier
+
+# ImageNet's networks see next to nothing in the 28 pixels of MNIST, and were not made for more
+# than 224.
+IMAGENET_PIXELS, MOST_PIXELS = 112, 224
+
+
+class Config(TrainingConfig):
+    network: NetworkName
+    start: str = Field(min_length=1)
+    trainable: Any  # `expand` holds it against the network
+    stem: Literal["sum_rgb", "random"]
+    image_size: ImageSize
+    body_lr_factor: float = Field(gt=0, le=10)
+    folds: integer_or("all", 2, 50)
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+class Section(Config):
+    """As params.yaml has it: of some settings several values, of which each fit chooses."""
+
+    weight_decay: Annotated[list[WeightDecay], BeforeValidator(_as_list)] = Field(min_length=1)
+    epochs: Annotated[list[Epochs], BeforeValidator(_as_list)] = Field(min_length=1)
+
+
+def expand(section: Section, key: str) -> list[Config]:
+    """A config for each combination of a section's values: most weight decay first.
+
+    The layers of each are those of its network, in order. A `UserError` names the param under
+    `key` that the network cannot have.
+    """
+    module = store.network_module(section.network)
+    if not hasattr(module, "LAYERS"):
+        raise UserError(
+            f"params.yaml: {key}.network: expected one with LAYERS to freeze (cnn, resnet18, "
+            f"efficientnet_lite0), found {section.network}"
+        )
+    trainable = freezing.trained_layers(section.trainable, module, f"{key}.trainable")
+    if section.augment != "none" and trainable[0] != module.LAYERS[0]:
+        raise UserError(
+            f"params.yaml: {key}.augment: expected none where the first layers are frozen and "
+            f"see each image once, found {section.augment}"
+        )
+    values = section.model_dump() | {"trainable": trainable}
+    return [
+        Config(**values | {"weight_decay": decay, "epochs": epochs})
+        for decay in sorted(section.weight_decay, reverse=True)
+        for epochs in sorted(section.epochs)
+    ]
+
+
+def middle(options: list[Config]) -> Config:
+    """The one that is taken where images are too few to choose."""
+    return options[len(options) // 2]
+
+
+def suit(
+    options: list[Config], start: Classifier, data: Dataset, key: str
+) -> tuple[list[Config], Scaling]:
+    """The configs with the pixels and epochs that they come to, and the scaling of inputs.
+
+    A `UserError` where the network can only see images of the size that it learnt.
+    """
+    size = options[0].image_size
+    if size == "auto":
+        least = IMAGENET_PIXELS if start.source == "imagenet" else 1
+        size = min(max(*data.shape[1:], least), MOST_PIXELS)
+    scaling = start.scaling.suited(data.shape, size)
+    fixed = getattr(store.network_module(options[0].network), "FIXED_SIZE", False)
+    if fixed and scaling.size != start.scaling.size:
+        raise UserError(
+            f"params.yaml: {key}.image_size: expected {max(start.scaling.size)}, as "
+            f"{options[0].start} learnt, found {size}"
+        )
+    label, epochs = key.split(".")[-1], {one.epochs: one for one in options}
+    epochs = {key: one.with_min_steps(len(data), label).epochs for key, one in epochs.items()}
+    return [
+        one.model_copy(update={"epochs": epochs[one.epochs], "image_size": size}) for one in options
+    ], scaling
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A network whose weights are pretrained but for new layers, cut at the first trained one."""
+
+    network: nn.Sequential
+    frozen: nn.Sequential  # runs once per image; may be empty
+    trained: nn.Sequential
+    rebuild: Callable[[], nn.Sequential]  # a fresh `trained`, with the pretrained weights
+
+    @classmethod
+    def of(
+        cls, pretrained: Classifier, config: Config, data: Dataset, size: Sequence[int], seed: int
+    ) -> Self:
+        """Those for inputs of `size` pixels, height and width; `seed` decides the new layers."""
+        module = store.network_module(config.network)
+        image = (data.shape[0], *size)
+        build = partial(module.build, data.classes, image, **pretrained.model_params)
+        new = [module.HEAD] if config.stem == "sum_rgb" else [module.STEM, module.HEAD]
+        torch.manual_seed(seed)
+        network = build()
+        state = pretrained.network.state_dict()
+        freezing.load(network, freezing.with_channels(state, module.STEM, data.shape[0]), new)
+        frozen, trained = freezing.cut(network, config.trainable)
+        rebuild = partial(freezing.rebuild, build, config.trainable, trained.state_dict(), new)
+        return cls(network, frozen, trained, rebuild)
+
+    def training(
+        self, options: list[Config], scaling: Scaling, views: Views | None, data: Dataset,
+        seed: int, device: torch.device,
+    ) -> Training:  # fmt: skip
+        """How the second half is trained, with one of `options`."""
+        config = middle(options)
+        head = store.network_module(config.network).HEAD
+        groups = partial(
+            freezing.parameter_groups, head=head,
+            learning_rate=config.learning_rate, body_lr_factor=config.body_lr_factor,
+        )  # fmt: skip
+        # A layer that is trained in front of the head would change its inputs' scale.
+        standardize = head if config.trainable == [head] else ""
+        prepare = identity if len(self.frozen) else scaling
+        return Training(
+            config, self.rebuild, seed, device, groups, prepare, standardize,
+            views, options if len(options) > 1 else (), data.groups,
+        )  # fmt: skip
