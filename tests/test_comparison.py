@@ -242,6 +242,13 @@ def test_a_loss_that_still_falls(workdir, losses, rise, fall):
         assert failures(replace(comparison, models=(comparison.models[0], cnn))) == expected
 
 
+def test_the_loss_of_a_control_of_few_folds_may_still_fall(workdir):
+    comparison = made(SIMPLE, TUNED.but(source="none", scores=[0.9, 0.91]))
+    history = pd.DataFrame({"epoch": [1, 2], "val_loss": [1.0, 0.5], "val_accuracy": [0.5, 0.6]})
+    models = [replace(one, history=history) for one in comparison.models]
+    assert failures(replace(comparison, models=tuple(models))) == [("falling", "simple_nn", 0.5)]
+
+
 def test_one_epoch_shows_no_end_and_one_score_no_spread(workdir):
     comparison = made(SIMPLE.but(scores=[0.9]), CNN.but(scores=[0.95]), epochs=1)
     kinds = [("falling", "simple_nn", None), ("falling", "cnn", None), ("folds", None, None)]
