@@ -29,8 +29,8 @@ EXTRAS = $(patsubst .venv/.ready-%,[%],$(filter-out .venv/.ready,$@))
 	  { echo "make: expected Python 3.11 or later, found $$($(PYTHON) --version 2>&1); try make PYTHON=python3.12" >&2; exit 1; }
 	@echo 'installs into .venv: on Linux about 6 GB, as PyTorch brings libraries for GPUs; some minutes'
 	@[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --constraint constraints.txt \
-	  --constraint taller/common/pins.txt --editable '.$(EXTRAS)'
+	.venv/bin/python -m pip install --no-compile --constraint constraints.txt \
+	  --constraint taller/common/pins.txt --editable '.$(EXTRAS)' # few of 18,000 modules are imported
 	@touch .venv/.ready $@
 
 setup: .venv/.ready

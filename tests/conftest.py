@@ -72,7 +72,7 @@ def lite0_weights() -> Path:
 
 @pytest.fixture
 def workdir(tmp_path, monkeypatch) -> Path:
-    """An empty folder with a copy of params.yaml, which is the current one."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    """An empty folder with MNIST's params.yaml, which is the current one."""
+    shutil.copy(ROOT / "presets/mnist.yaml", tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
     return tmp_path

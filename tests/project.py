@@ -122,6 +122,7 @@ def copy(folder: Path, raw: Path) -> Project:
             for number, row in enumerate(np.flatnonzero(data.labels == label)[:each]):
                 Image.fromarray(data.images[row, 0]).save(pictures / f"{number}.png")
     shutil.copytree(raw, folder / "data/MNIST/raw")
+    shutil.copy(ROOT / "presets/mnist.yaml", folder / "params.yaml")  # whatever `make use` wrote
     project = Project(folder)
     project.set(*SMALL)
     project.git("init", "--quiet", "--initial-branch", "main")

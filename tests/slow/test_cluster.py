@@ -29,7 +29,7 @@ pytest.importorskip("distributed")
 ROOT = Path(__file__).parents[2]
 CONFIG = TrainingConfig(
     learning_rate=0.001, weight_decay=0.0, schedule="one_cycle", batch_size=32, epochs=2,
-    min_steps=0,
+    min_steps=0, augment="none", label_smoothing=0.0, class_weights="none",
 )  # fmt: skip
 BUILD, SCALING = partial(SimpleNN, classes=10, shape=(1, 28, 28)), Scaling((0.5,), (0.5,), (28, 28))
 TRAINING = Training(CONFIG, BUILD, 3, torch.device("cpu"), prepare=SCALING)

@@ -50,7 +50,8 @@ def test_an_edit_without_effect_ends_where_the_bytes_are_the_same(project):
 
 SMALL = (
     "{network: simple_nn, hidden: [32], dropout: 0.0, learning_rate: 0.003, weight_decay: 0.0, "
-    "schedule: one_cycle, batch_size: 64, epochs: 1, min_steps: 0}"
+    "schedule: one_cycle, batch_size: 64, epochs: 1, min_steps: 0, image_size: auto, "
+    "augment: none, label_smoothing: 0.0, class_weights: none}"
 )
 
 
