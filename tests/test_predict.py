@@ -327,16 +327,19 @@ def test_a_model_of_an_image_folder_sees_a_picture_as_its_training_did(tmp_path,
     assert Image.open(tmp_path / "images.png").size == (2 * 5 * side, 5 * side)
 
 
-@pytest.mark.parametrize("fit", ["crop", "pad"])
-def test_the_pipelines_model_gets_squares_as_preprocess_made_them(workdir, fit):
+@pytest.mark.parametrize(("fit", "white"), [("crop", None), ("pad", 4095)])
+def test_the_pipelines_model_gets_squares_as_preprocess_made_them(workdir, fit, white):
     save(predict.MODEL, ("a", "b"), (3, 40, 40), Scaling((0.5,), (0.5,), (40, 40)))
     predict.FACTS.parent.mkdir()
-    facts = {"dataset": "cosas", "pictures": {"fit": fit, "white": 65535, "duplicates": 0}}
+    facts = {"dataset": "cosas", "pictures": {"fit": fit, "white": white, "duplicates": 0}}
     predict.FACTS.write_text(json.dumps(facts))
-    chalk().save("wide.png")
+    grey = np.asarray(chalk().convert("L"), np.uint16)
+    Image.fromarray(grey * 16).save("wide.png")  # 12 bits in 16
     assert predict.predict([Path("wide.png")], save=Path("seen.png"))
     seen = np.asarray(Image.open("seen.png"))[::5, ::5].transpose(2, 0, 1)
-    np.testing.assert_array_equal(seen, pictures.pixels(Path("wide.png"), 40, 3, fit))
+    np.testing.assert_array_equal(
+        seen, pictures.pixels(Path("wide.png"), 40, 3, fit, white or 65535)
+    )
 
 
 def test_a_model_of_the_catalogues_other_sets_sees_bright_on_black(tmp_path, mnist):

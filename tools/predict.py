@@ -81,7 +81,8 @@ def dataset_of(classifier: Classifier, model: Path) -> str | None:
 def fitting(model: Path) -> dict:
     """How `preprocess` made squares of the pictures of a model: arguments of `pictures.pixels`."""
     known = files.read_json(FACTS) if model == MODEL and FACTS.exists() else {}
-    return {key: one for key, one in (known.get("pictures") or {}).items() if key in FITTING}
+    facts = known.get("pictures") or {}
+    return {key: facts[key] for key in FITTING if facts.get(key)}
 
 
 def prepare(
