@@ -37,7 +37,7 @@ from tools import prepare
 
 PRESETS = Path(__file__).parents[1] / "presets"
 WORK = Path(".cache/use")  # git ignores it; data/ is on the same disk
-KEPT = {
+GENERAL = {
     "seed": params.Seed, "threads": params.Threads,
     "device": params.Device, "numerics": params.Numerics,
 }  # fmt: skip
@@ -46,10 +46,10 @@ SMALL = 64  # pixels of the longer side up to which grey pictures are like MNIST
 MANY = 1000  # pictures from which on tuning all layers, and its control, are worth their time
 UNEQUAL = 1.5  # how often the largest class has the smallest, for balanced accuracy to decide
 # Millions of pixels that one core passes through a network in a second, where EfficientNet-Lite0
-# takes 28 images of 224 pixels. To train takes 2.7 times as long; 60,000 letters take 200 s.
-MEGAPIXELS = {"simple_nn": 90, "cnn": 20, "resnet18": 0.65, "efficientnet_lite0": 1.4}
-LITE0_IMAGES, TRAINING, LETTERS = 28, 2.7, 200
-STARTS = 30  # seconds of all stages that compute nothing: imports, reading, the report
+# takes 28 images of 224 pixels. To train takes 2.7 times as long; 60,000 letters take 320 s, and
+# all that computes nothing (imports, reading, the report) 60.
+MEGAPIXELS = {"simple_nn": 55, "cnn": 8, "resnet18": 0.65, "efficientnet_lite0": 1.4}
+LITE0_IMAGES, TRAINING, LETTERS, STARTS = 28, 2.7, 320, 60
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ def use(name: str, source: Path | None = None, every: bool = False) -> None:
         that DVC does not have. params.yaml is then as before.
     """
     check(name, source)
-    kept = [f"{key}={params.read(key, schema)}" for key, schema in KEPT.items()]
+    general = [f"{key}={params.read(key, schema)}" for key, schema in GENERAL.items()]
     if name in idx.CLASSES:
-        chosen = write_params("mnist", [*kept, f"dataset={name}", f"download=[{name}]"])
+        chosen = write_params("mnist", [*general, f"dataset={name}", f"download=[{name}]"])
         print(f"params.yaml: presets/mnist.yaml, with {name}; before it: params.yaml.bak")
         print(duration(chosen, 60_000, 10_000, 28))
         return
@@ -98,7 +98,7 @@ def use(name: str, source: Path | None = None, every: bool = False) -> None:
     if subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", raw]).returncode:
         raise UserError(f"dvc add {raw}: expected it to end well, found an error, above")
     preset, overrides, reasons = choose(look.classes, seen, every)
-    chosen = write_params(preset, [*kept, f"dataset='{name}'", *overrides])
+    chosen = write_params(preset, [*general, f"dataset='{name}'", *overrides])
     train, test = (sum(counts) for counts in zip(*look.classes.values(), strict=True))
     if not test:
         test = round(train * chosen["preprocess"]["test_share"])
@@ -137,15 +137,6 @@ def check(name: str, source: Path | None) -> None:
         raw.is_symlink() or subprocess.run(status, capture_output=True).returncode
     ):
         raise UserError(f"{raw}: expected what DVC has, found other pictures; run dvc add {raw}")
-
-
-def files_in(root: Path) -> list[Path]:
-    """The files of a folder and its folders, sorted, without hidden ones; links are followed."""
-    found = []
-    for inside, folders, names in os.walk(root, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(inside, name) for name in names if not name.startswith(".")]
-    return sorted(found)
 
 
 def sample(root: Path, names: Sequence[str]) -> Sample:
@@ -197,15 +188,18 @@ def few(items: Sequence[str], most: int) -> str:
 
 
 def copy(source: Path, raw: Path) -> None:
-    """Replace `raw` by a copy of the folder, once all of it is copied."""
-    paths, part = files_in(source), WORK / "raw"
+    """Replace `raw` by a copy of the folder, once all of it is copied; hidden files stay behind."""
+    part = WORK / "raw"
     shutil.rmtree(part, ignore_errors=True)  # of a run that was stopped
-    with bar(len(paths), "copied", "file") as shown:
-        for path in paths:
-            target = part / path.relative_to(source)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-            shown.update(1)
+    total = sum(len(names) for _, _, names in os.walk(source, followlinks=True))
+    with bar(total, "copied", "file") as progress:
+
+        def copy_one(file: str, target: str) -> None:
+            shutil.copyfile(file, target)
+            progress.update(1)
+
+        hidden = shutil.ignore_patterns(".*")
+        shutil.copytree(source, part, ignore=hidden, copy_function=copy_one)
     raw.parent.mkdir(parents=True, exist_ok=True)
     if raw.exists():
         shutil.rmtree(raw)
@@ -261,7 +255,7 @@ def write_params(preset: str, overrides: Sequence[str]) -> dict:
 def duration(chosen: dict, train: int, test: int, stored: int) -> str:
     """How long `make repro` takes here, in a line."""
     cores, folds = workers.count(torch.device("cpu")), chosen["preprocess"]["folds"]
-    estimate = seconds(chosen, train, test, stored, min(cores, folds + 1)) / speed() + STARTS
+    estimate = seconds(chosen, train, test, stored, min(cores, folds + 1)) / speed()
     minutes = max(1, round(estimate / 60))
     return f"make repro will take some {minutes} minutes, on {cores} cores and without a GPU"
 
@@ -279,7 +273,7 @@ def seconds(chosen: dict, train: int, test: int, stored: int, processes: int) ->
         How many fits run at a time.
     """
     folds, threads = chosen["preprocess"]["folds"], min(chosen["threads"], processes)
-    total = (
+    total = STARTS + (
         LETTERS / threads * [one["source"] for one in chosen["pretrain"].values()].count("letters")
     )
     for section in [*chosen["kfold_train"].values(), *chosen["finetune"].values()]:
