@@ -146,14 +146,14 @@ def test_every_ending_is_said_as_it_is(digits, name, source):
     # The difference comes apart into two steps.
     said = re.search(
         r"De SimpleNN a ResNet18 van (\S+) puntos, .* la arquitectura \(CNN − SimpleNN\) da (\S+), "
-        r"(.*), y el (.*) \(ResNet18 − CNN\), (\S+), (.*)\. (.*)",
+        r"(.*), y (.*) \(ResNet18 − CNN\), (\S+), (.*)\. (.*)",
         summary,
     ).groups()
     means = [100 * one.scores("accuracy").mean() for one in (simple, cnn, tuned)]
     gaps = [means[2] - means[0], means[1] - means[0], means[2] - means[1]]
     assert [value(said[place]) for place in (0, 1, 4)] == pytest.approx(gaps, abs=0.0051)
     assert (said[2], said[5]) == tuple(WORDS[ENDINGS[name][1][place]][1] for place in (2, 1))
-    assert said[3] == ("cambio de red" if control else "preentrenamiento")
+    assert said[3] == ("el cambio de red" if control else "la red preentrenada")
     assert f"validación cruzada, {comparison.ranking[0].short}, queda en `modelos/modelo" in text
     assert ("Para decidir entre" in text) == ("unknown" in ENDINGS[name][1])
     elsewhere = "sin contar el preentrenamiento, que nadie midió aquí, cuesta 1,0 veces" in text
@@ -342,7 +342,9 @@ def test_the_metric_that_decides_is_said_and_why(workdir):
     ):  # fmt: skip
         assert said in text, said
     validation = section(text, "¿Con qué certeza?")
-    assert row(validation, "Exactitud equilibrada (%)")[1].startswith("80,73 ± 0,64")
+    assert row(validation, "Exactitud equilibrada, o exhaustividad media (%)")[1].startswith(
+        "80,73 ± 0,64"
+    )
     assert row(text, "Lo mismo, exactitud equilibrada (%)")[0].startswith("50,00 ±")
     assert "en los pliegues." not in text  # that the test images, by accuracy, say the same
     plain = report(made(simple, tuned, names=("a", "b")))
