@@ -288,7 +288,10 @@ def test_auto_is_as_the_images_are_but_224_at_most(folder, shape, pixels):
     ("changes", "line"),
     [
         ({"trainable": ["layer7", "fc"]}, "trainable: expected all, or a list with fc and any of "),
-        ({"network": "simple_nn"}, "network: expected one with LAYERS to freeze (cnn, resnet18, "),
+        (
+            {"network": "simple_nn"},
+            "network: expected one with LAYERS to freeze (cnn, efficientnet_lite0, ",
+        ),
         ({"network": "other"}, "network: expected a file of taller/networks "),
         ({"image_size": 15}, "image_size: expected auto, or an integer from 16 to 512, found 15"),
         ({"folds": 1}, "folds: expected all, or an integer from 2 to 50, found 1"),

@@ -158,8 +158,8 @@ def read(raw: Path, chosen: Params, seed: int) -> tuple[Dataset, Dataset, dict]:
     _list("of several frames, of which the first is taken", several)
     deep = [files[row] for row in rows if facts[row].highest]
     _list(f"of 16 bits, of which {white} is taken for white", deep)
-    kept = f"{'' if together else 'not '}kept together"
-    _list(f"pairs that look like one shot, {kept}", [" = ".join(pair) for pair in pairs])
+    how = f"{'' if together else 'not '}kept together"
+    _list(f"pairs that look like one shot, {how}", [" = ".join(pair) for pair in pairs])
     _list("such pairs across training and test", [" = ".join(pair) for pair in across])
     if near.dissolved:
         print(

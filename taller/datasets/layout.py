@@ -179,10 +179,10 @@ class Listing:
             f"found pictures beside {named['train'][0]}: rename one of them, or move this away"
             for one in others
         }
-        told = {part: [one for one in named[part] if one in labelled] for part in ("val", "test")}
+        usable = {part: [one for one in named[part] if one in labelled] for part in ("val", "test")}
         # Cross-validation replaces a part for validation, unless that is the only one for a test.
-        joined = told["val"] if told["test"] else []
-        sides = {"train": named["train"] + joined, "test": told["test"] or told["val"]}
+        joined = usable["val"] if usable["test"] else []
+        sides = {"train": named["train"] + joined, "test": usable["test"] or usable["val"]}
         self.parts = {side: sorted(parts) for side, parts in sides.items() if parts}
         for one in inside:
             if one not in sides["train"] + sides["test"]:

@@ -51,13 +51,13 @@ def find(images: Iterable[np.ndarray]) -> NearCopies:
     greys = np.array([small(image) for image in images]).reshape(-1, *SIZE[::-1])
     pairs = _proposed(hashes(greys))
     concordance = _concordances(greys.reshape(len(greys), -1), *pairs.T)
-    most, kept = max(2, int(MOST * len(greys))), concordance >= ALIKE
+    most, alike = max(2, int(MOST * len(greys))), concordance >= ALIKE
     for least in (STRICT, 2):  # which none has: what is too large even then is dissolved
-        pairs, concordance = pairs[kept], concordance[kept]
+        pairs, concordance = pairs[alike], concordance[alike]
         groups = _connected(pairs, len(greys))
         too_large = np.bincount(groups, minlength=1)[groups] > most
-        kept = ~too_large[pairs[:, 0]] | (concordance >= least)
-    return NearCopies(pairs[kept], _connected(pairs[kept], len(greys)), int(too_large.sum()))
+        alike = ~too_large[pairs[:, 0]] | (concordance >= least)
+    return NearCopies(pairs[alike], _connected(pairs[alike], len(greys)), int(too_large.sum()))
 
 
 def small(image: np.ndarray) -> np.ndarray:
@@ -85,7 +85,7 @@ def _connected(pairs: np.ndarray, count: int) -> np.ndarray:
 
 def _proposed(codes: np.ndarray) -> np.ndarray:
     """Pairs whose hashes are near; of a picture with many, those with the nearest `NEAREST`."""
-    found, step = [np.zeros((0, 2), np.int64)], max(1, BLOCK // max(1, len(codes)))
+    pairs, step = [np.zeros((0, 2), np.int64)], max(1, BLOCK // max(1, len(codes)))
     for start in range(0, len(codes), step):
         differ = np.bitwise_count(codes[start : start + step, np.newaxis] ^ codes[start:])
         rows = len(differ)
@@ -94,8 +94,8 @@ def _proposed(codes: np.ndarray) -> np.ndarray:
         for row in np.flatnonzero(near.sum(1) > NEAREST):
             near[row] = False
             near[row, np.argsort(differ[row], kind="stable")[:NEAREST]] = True
-        found.append(np.argwhere(near) + start)
-    return np.concatenate(found)
+        pairs.append(np.argwhere(near) + start)
+    return np.concatenate(pairs)
 
 
 def _concordances(greys: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -200,8 +200,8 @@ def _nearest(
     of_class, of_any = (
         np.unique(one, return_index=True)[1] for one in (groups * classes + labels, groups)
     )
-    kept = (1 - unions) @ table(of_class, labels)  # groups of each class that training keeps
-    both = (counts > 0) & (kept >= 2)
+    training = (1 - unions) @ table(of_class, labels)  # groups of each class
+    both = (counts > 0) & (training >= 2)
     enough = (1 - unions) @ table(of_any, np.zeros_like(labels))[:, 0] >= folds
     allowed = both.all(1) & enough
     if not allowed.any():

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from torch import nn
 
 from taller.common.errors import UserError
-from taller.common.params import NetworkName
+from taller.common.params import NETWORKS, NetworkName
 from taller.datasets.dataset import Dataset
 from taller.training import freezing, store
 from taller.training.augmentation import Views
@@ -53,9 +53,11 @@ def expand(section: Section, key: str) -> list[Config]:
     """
     module = store.network_module(section.network)
     if not hasattr(module, "LAYERS"):
+        names = sorted(path.stem for path in NETWORKS.glob("[a-z]*.py"))
+        known = [name for name in names if hasattr(store.network_module(name), "LAYERS")]
         raise UserError(
-            f"params.yaml: {key}.network: expected one with LAYERS to freeze (cnn, resnet18, "
-            f"efficientnet_lite0), found {section.network}"
+            f"params.yaml: {key}.network: expected one with LAYERS to freeze ({', '.join(known)}), "
+            f"found {section.network}"
         )
     trainable = freezing.trained_layers(section.trainable, module, f"{key}.trainable")
     if section.augment != "none" and trainable[0] != module.LAYERS[0]:
@@ -94,8 +96,8 @@ def suit(
             f"params.yaml: {key}.image_size: expected {max(start.scaling.size)}, as "
             f"{options[0].start} learnt, found {size}"
         )
-    label, epochs = key.split(".")[-1], {one.epochs: one for one in options}
-    epochs = {key: one.with_min_steps(len(data), label).epochs for key, one in epochs.items()}
+    label, distinct = key.split(".")[-1], {one.epochs: one for one in options}  # each said once
+    epochs = {count: one.with_min_steps(len(data), label).epochs for count, one in distinct.items()}
     return [
         one.model_copy(update={"epochs": epochs[one.epochs], "image_size": size}) for one in options
     ], scaling
