@@ -5,6 +5,7 @@ cross-validation. Deletes the results without a section in params.yaml.
 """
 
 import shutil
+from itertools import chain
 from pathlib import Path
 
 from pydantic import Field
@@ -14,8 +15,18 @@ from taller.common.errors import UserError, refuse
 from taller.datasets import dataset
 from taller.report import tables
 from taller.report.context import context
-from taller.report.figures import calibration, confusion, cost, folds, images, loss_curves, style
+from taller.report.figures import (
+    calibration,
+    confusion,
+    cost,
+    folds,
+    images,
+    learning_curve,
+    loss_curves,
+    style,
+)
 from taller.report.format import render
+from taller.statistics import learning_curve as learning
 from taller.statistics.comparison import RESULTS, Comparison, Metric, read, read_table
 
 
@@ -29,21 +40,27 @@ def compare() -> None:
     settings, contestants = params.read("compare", Params), params.contestants()
     if not contestants:
         raise UserError(f"{params.PARAMS_FILE}: expected a section in kfold_train or finetune")
+    sections = params.read("curve.sections", list[str])
+    curve_files = {RESULTS / f"curve/{section}.csv" for section in sections}
     paths = [path for one in contestants for path in (one.model, one.cv, one.test)]
+    paths += sorted(curve_files)
     refuse(f"{path}: missing; run dvc pull, or dvc repro" for path in paths if not path.exists())
     bases = [RESULTS / "pretrain" / name for name in params.load().get("pretrain") or {}]
-    delete_leftovers({*bases, *(one.cv for one in contestants)})
+    delete_leftovers({*bases, *curve_files, *(one.cv for one in contestants)})
 
     comparison = read(contestants, settings.rope, settings.metric)
+    curves = learning.read(comparison, sections)
+    gains = learning.gains(comparison, curves)
     studies = [read_table(RESULTS / f"{name}.csv") for name in ("ajuste", "estudio")]
     # All that can be wrong with what is read is said before anything is written.
     drawn = draw_pictures(comparison)
-    report = render("informe.es.md.j2", context(comparison, *studies))
+    drawn["curva_aprendizaje"] = learning_curve.draw(comparison, curves, gains)
+    report = render("informe.es.md.j2", context(comparison, gains, *studies))
     table, metrics = tables.comparison_table(comparison), tables.metrics(comparison, settings.pairs)
     with files.atomic_write(RESULTS / "comparacion_metrics.csv") as file:
         table.to_csv(file, index=False, float_format="%.4f")
     files.write_json(RESULTS / "metrics.json", metrics)
-    files.write_json(RESULTS / "detalle.json", tables.details(comparison))
+    files.write_json(RESULTS / "detalle.json", tables.details(comparison, curves, gains))
     for name, rows in tables.plots(comparison).items():
         files.write_json(RESULTS / f"plots/{name}.json", rows)
     for name, figure in drawn.items():
@@ -63,11 +80,11 @@ def compare() -> None:
 
 
 def delete_leftovers(known: set[Path]) -> None:
-    """Delete the folders that are no section's: DVC would count them in a folder's hash."""
-    for path in (*RESULTS.glob("cv/*/*/"), *RESULTS.glob("pretrain/*/")):
+    """Delete what is no section's: DVC would count it in a folder's hash."""
+    for path in chain.from_iterable(map(RESULTS.glob, ("cv/*/*/", "pretrain/*/", "curve/*.csv"))):
         if path not in known:
             print(f"deletes {path}, which has no section in params.yaml", flush=True)
-            shutil.rmtree(path)
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def draw_pictures(comparison: Comparison) -> dict[str, style.Figure]:

@@ -16,32 +16,23 @@ from taller.training import checkpoint, cost, engine, finetuning, freezing, stor
 from taller.training.augmentation import Views
 from taller.training.batches import identity
 from taller.training.cross_validation import cross_validate, join
-from taller.training.finetuning import Config, Halves, Section
+from taller.training.finetuning import Halves
 
 TRAIN = Path("data/train")
 
 
-def read_options(name: str) -> list[Config]:
-    """The section of params.yaml, for each combination of its values."""
-    key = f"finetune.{name}"
-    return finetuning.expand(params.read(key, Section), key)
-
-
-def read_config(name: str) -> Config:
-    """The one in the middle."""
-    return finetuning.middle(read_options(name))
-
-
 def finetune(name: str) -> None:
-    me, options = Contestant("finetuned", name), read_options(name)
+    me = Contestant("finetuned", name)
+    key = f"finetune.{name}"
+    options = finetuning.read(key)
     seed, device = params.read("seed", Seed), engine.choose_device(params.read("device", Device))
     threads, start = params.read("threads", Threads), Path(options[0].start)
     data, folds = dataset.load(TRAIN), dataset.load_array(TRAIN / "folds.npy")
-    starts = store.load_start(start, options[0].network, len(folds), f"{me.section}.start")
-    options, scaling = finetuning.suit(options, starts[0], data, me.section)
+    starts = store.load_start(start, options[0].network, len(folds), f"{key}.start")
+    options, scaling = finetuning.suit(options, starts[0], data, len(data), key)
     config, source = finetuning.middle(options), starts[0].source
     checkpoints = checkpoint.of_stage(
-        me.section, [TRAIN, start], config=options, seed=seed, threads=threads, device=device
+        key, [TRAIN, start], config=options, seed=seed, threads=threads, device=device
     )
     views = Views.of(data.images, scaling) if config.augment == "photographs" else None
     limit, repeats = None if config.folds == "all" else config.folds, []

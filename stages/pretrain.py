@@ -24,15 +24,16 @@ class Config(LettersConfig):
     network: NetworkName
 
 
-def read_config(name: str) -> Config:
-    """The section of params.yaml, with the params of its network."""
-    network = params.read(f"pretrain.{name}.network", NetworkName)
+def read_config(key: str) -> Config:
+    """The section of params.yaml at `key`, with the params of its network."""
+    network = params.read(f"{key}.network", NetworkName)
     bases = Config, store.network_module(network).ModelParams
-    return params.read(f"pretrain.{name}", create_model("Config", __base__=bases))
+    return params.read(key, create_model("Config", __base__=bases))
 
 
 def pretrain(name: str) -> None:
-    config, repeats = read_config(name), params.read("preprocess.repeats", Repeats)
+    key = f"pretrain.{name}"
+    config, repeats = read_config(key), params.read("preprocess.repeats", Repeats)
     seed, threads = params.read("seed", Seed), params.read("threads", Threads)
     device = engine.choose_device(params.read("device", Device))
     models, results = Path("modelos/base", name), Path("resultados/pretrain", name)
@@ -43,7 +44,7 @@ def pretrain(name: str) -> None:
     build, accuracies = partial(module.build, **arguments), []
     scaling = letters.scaling_for(module)
     settings = {"config": config.model_dump(), "seed": seed, "threads": threads, "device": device}
-    saved = checkpoint.of_stage(f"pretrain.{name}", [glyphs.FONT_FOLDER], **settings)
+    saved = checkpoint.of_stage(key, [glyphs.FONT_FOLDER], **settings)
     for repeat in range(repeats):
         label, fit_seed = f"repeat {repeat + 1}", seeds.of_pretraining(seed, repeat)
         if learns:

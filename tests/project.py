@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[1]
 # The smallest that trains everything.
 SMALL = [
     "dataset=digits", "threads=1", "preprocess.folds=2", "preprocess.image_size=28",
+    "~finetune.cnn_letters", "~pretrain.cnn", "compare.pairs=[cnn-simple_nn,resnet18-cnn]",
+    "curve.sections=[kfold_train.cnn]", "curve.sizes=[50]",
     # Letters are learnt from 8,000 on, which takes half a minute.
     "pretrain.resnet18.source=none",
 ]  # fmt: skip
@@ -29,7 +31,7 @@ for section in ("kfold_train.simple_nn", "kfold_train.cnn", "finetune.resnet18")
     SMALL += [f"{section}.epochs=1", f"{section}.min_steps=0"]
 STAGES = [
     "download@MNIST", "preprocess", "kfold_train@simple_nn", "kfold_train@cnn",
-    "pretrain@resnet18", "finetune@resnet18", "evaluate", "compare",
+    "pretrain@resnet18", "finetune@resnet18", "curve@kfold_train.cnn", "evaluate", "compare",
 ]  # fmt: skip
 EDITED = ("stages/", "taller/", "params.yaml")  # what a person edits, of what DVC calls changed
 LINE = re.compile(r"^(?:Running stage|Stage) '([^']+)'(?::| is (cached))", re.MULTILINE)

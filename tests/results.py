@@ -1,9 +1,10 @@
 """A small folder of results as the stages before `compare` write it, drawn from one seed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -79,11 +80,13 @@ def write(
     epochs: int = 4,
     pairs: Sequence[str] = (),
     metric: str = "accuracy",
+    curves: Mapping[str, Mapping[int, Sequence[float]]] = MappingProxyType({}),
     **data: object,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Write ``params.yaml``, ``resultados`` and ``modelos`` into the current folder.
 
-    `data` goes into ``datos.json``. Returns by contestant the test images' labels, and the log
+    `curves` are accuracies on the folds by contestant and images. `data` goes into ``datos.json``.
+    Returns by contestant the test images' labels, and the log
     probabilities of every class.
     """
     random, answers, place = np.random.default_rng(7), {}, Path("resultados")
@@ -112,6 +115,16 @@ def write(
     files.write_text(place / "ajuste.csv", "modelo\n")
     files.write_text(place / "estudio.csv", "modelo\n")
     sections = {"compare": {"pairs": list(pairs), "rope": 0.005, "metric": metric}}
+    sections["curve"] = {"sections": [one.contestant.section for one in made if one.name in curves]}
+    for one in made:
+        if one.name in curves:
+            rows = [
+                {"images": images, "repeat": 1, "fold": fold, "metric": metric, "value": value}
+                for images, values in curves[one.name].items()
+                for fold, value in enumerate(values, 1)
+            ]
+            (place / "curve").mkdir(exist_ok=True)
+            pd.DataFrame(rows).to_csv(place / f"curve/{one.contestant.section}.csv", index=False)
     sections["kfold_train"] = {one.name: {} for one in made if not one.source}
     sections["finetune"] = sections["pretrain"] = {one.name: {} for one in made if one.source}
     Path("params.yaml").write_text(yaml.safe_dump(sections, sort_keys=False), encoding="utf-8")
@@ -146,7 +159,7 @@ def _write_cv(one: Made, folds: int, epochs: int) -> None:
     } | one.training  # fmt: skip
     start = {"path": f"modelos/base/{one.name}", "source": one.source}
     start |= {key: (one.letters or LETTERS)[key] for key in ("networks", "sha256")}
-    short = SHORT[one.network] if one.name == one.network else one.name
+    short = SHORT[one.network] if one.name.split("_letters")[0] == one.network else one.name
     fit = {
         "network": one.network, "short": short, "trained_parameters": trained, "parameters": total,
         "model": short + " (fine-tuning)" * bool(one.source), "training": training,

@@ -200,6 +200,18 @@ def test_settings_are_chosen_inside_the_training_images_of_a_fold(digits, fits):
         }  # fmt: skip
 
 
+def test_fits_on_some_images_draw_them_by_class_outside_the_fold(digits, fits):
+    training = replace(TRAINING, images=100, every_epoch=False)
+    outcome = cross_validate(training, digits.images, digits.labels, FOLDS)
+    for fold, (_, rows, validates) in enumerate(fits):  # and none on all images
+        assert len({*rows}) == 100 and not {*rows} & {*validates}
+        assert validates == np.flatnonzero(fold == FOLDS).tolist()
+        shares = np.bincount(digits.labels[fold != FOLDS]) / 4
+        assert np.abs(np.bincount(digits.labels[rows]) - shares).max() < 1
+    assert [("val_loss" in row) for row in outcome.history] == [False, True] * 3
+    assert len({tuple(rows) for _, rows, _ in fits}) == 3 and not outcome.state
+
+
 @pytest.mark.parametrize(("images", "writers"), [(499, None), (600, 1)])
 def test_too_few_images_or_groups_take_the_setting_in_the_middle(digits, fits, images, writers):
     options = [ONCE.model_copy(update={"weight_decay": one}) for one in (0.3, 0.2, 0.1)]

@@ -16,6 +16,7 @@ from taller.common import params
 from taller.common.errors import UserError
 from taller.report import format
 from taller.report.context import context
+from taller.statistics import learning_curve
 from taller.statistics.comparison import Comparison, Result, read
 
 SPACE = "\u00a0"
@@ -64,8 +65,8 @@ def made(*contestants: Made, metric="accuracy", **options) -> Comparison:
     return read(params.contestants(), 0.005, metric)
 
 
-def report(comparison: Comparison, tuning=NOTHING, study=NOTHING) -> str:
-    return format.render("informe.es.md.j2", context(comparison, tuning, study))
+def report(comparison: Comparison, tuning=NOTHING, study=NOTHING, gains=()) -> str:
+    return format.render("informe.es.md.j2", context(comparison, gains, tuning, study))
 
 
 def section(text: str, heading: str) -> str:
@@ -672,3 +673,25 @@ def test_numbers_and_lists_as_a_spanish_reader_writes_them():
         format.enumeration(["a", "hielo"]): "a y hielo",
     }.items():  # fmt: skip
         assert written == expected.replace("_", SPACE)
+
+
+def test_what_pretraining_gives_with_fewer_images_is_said_and_from_where_on_it_is_nothing(workdir):
+    training = {"frozen": [], "model_params": {"stem": "sum_rgb", "image_size": 28}}
+    same = {"flops": {"inference": 20_000, "training": 10**12}, "parameters": 10_000}
+    letters = Made("cnn_letters", "cnn", "letters", NEAR_HIGH, training=training, fit=same)
+    few = {20: [0.85, 0.86, 0.87], 60: [0.9, 0.91, 0.92], 150: NEAR_HIGH}
+    ahead = {images: [one + 0.05 for one in row] for images, row in few.items()} | {150: HIGH}
+    curves = {"cnn": few, "cnn_letters": ahead}
+    comparison = made(SIMPLE.but(scores=LOW), CNN.but(scores=HIGH), letters, curves=curves)
+    sections = ["kfold_train.cnn", "finetune.cnn_letters"]
+    gains = learning_curve.gains(comparison, learning_curve.read(comparison, sections))
+    text = report(comparison, gains=gains)
+    assert lead(text).startswith("Empatan la CNN ajustada y la CNN: aciertan lo mismo")
+    assert (
+        "La diferencia entre la CNN ajustada y la CNN es de +5,00 puntos con 20 imágenes, +5,00 "
+        "puntos con 60, +0,02 puntos con 150 y −0,02 puntos con 400: desde 150 es prácticamente "
+        "nada." in text
+    )
+    rows = re.findall(r"^\| (\d+) \| ([^ ]+) .*\| ([a-z ]+) \|$", text, re.M)
+    equal = "prácticamente iguales"
+    assert [row[0] for row in rows] == ["20", "60", "150", "400"] and rows[2:][0][2] != equal

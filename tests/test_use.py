@@ -117,7 +117,7 @@ def test_what_cannot_be_meant_is_a_line_and_nothing_is_written(project, name, so
         ((200, 197), LARGE, True, "photographs", {"kfold_train.cnn.epochs=120"}),
         ((1200, 1300), LARGE, False, "photographs", {"kfold_train.cnn.epochs=40"}),
         ((5000, 5000), LARGE, False, "photographs", {"kfold_train.cnn.epochs=20"}),
-        ((500, 500), SMALL, False, "mnist", {"preprocess.image_size=28", "download=[]"}),
+        ((500, 500), SMALL, False, "mnist", {"curve.sections=[]", "download=[]"}),
     ],
 )
 def test_the_pictures_decide_the_preset(counts, seen, every, preset, expected):

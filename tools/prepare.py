@@ -8,7 +8,6 @@ import argparse
 import re
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import stages  # noqa: F401 (pins the numerics, before anything else imports NumPy)
@@ -17,12 +16,12 @@ import stages  # noqa: F401 (pins the numerics, before anything else imports Num
 import vl_convert
 from dvc.utils.serialize import modify_yaml
 
-from stages import compare, preprocess
+from stages import compare, curve, preprocess, pretrain
 from taller.common import params, stage
 from taller.common.errors import UserError, printable
 from taller.datasets import idx
 from taller.sources import catalogue
-from taller.training import engine
+from taller.training import engine, finetuning, scratch
 
 SCHEMAS = {
     "dataset": params.DatasetName,
@@ -32,9 +31,13 @@ SCHEMAS = {
     "numerics": params.Numerics,
     "download": list[str],
     "preprocess": preprocess.Params,
+    "curve": curve.Params,
     "compare": compare.Params,
 }
-NETWORKS = ("kfold_train", "pretrain", "finetune")  # a section each, of any name
+# A section for each network, of any name.
+NETWORKS = {
+    "kfold_train": scratch.read, "pretrain": pretrain.read_config, "finetune": finetuning.read,
+}  # fmt: skip
 
 
 def check_git() -> None:
@@ -57,12 +60,18 @@ def check_params() -> None:
     for name in (downloaded := single["download"]):
         catalogue.item(name)
     check_dataset(single["dataset"], downloaded)
-    params.contestants()  # that no name stands twice
-    for kind in NETWORKS:
+    known = [one.section for one in params.contestants()]  # and no name stands twice
+    for kind, read in NETWORKS.items():
         for name in params.read(kind, dict[params.SectionName, dict]):
-            config = import_module(f"stages.{kind}").read_config(name)
+            config = read(f"{kind}.{name}")
             if kind == "finetune":
-                check_start(f"finetune.{name}.start", config.start, downloaded)
+                check_start(f"finetune.{name}.start", config[0].start, downloaded)
+    for section in single["curve"].sections:
+        if section not in known:
+            raise UserError(
+                f"params.yaml: curve.sections: expected contestants ({', '.join(known)}), found "
+                f"{printable(section)}"
+            )
 
 
 def check_dataset(name: str, downloaded: list[str]) -> None:
@@ -96,6 +105,7 @@ def forget_removed_stages(lock: Path = Path("dvc.lock")) -> None:
     """Take stages of removed sections out of dvc.lock, where DVC leaves them for ever."""
     sections = params.load()
     known = {f"{group}@{name}" for group in ("download", *NETWORKS) for name in sections[group]}
+    known |= {f"curve@{section}" for section in sections["curve"]["sections"]}
     text = lock.read_text("utf-8") if lock.exists() else ""
     if removed := {*re.findall(r"^  (\w+@[^:]+):$", text, re.MULTILINE)} - known:
         with modify_yaml(lock) as content:

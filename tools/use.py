@@ -49,7 +49,8 @@ UNEQUAL = 1.5  # how often the largest class has the smallest, for balanced accu
 # takes 28 images of 224 pixels. To train takes 2.7 times as long; 60,000 letters take 320 s, and
 # all that computes nothing (imports, reading, the report) 60.
 MEGAPIXELS = {"simple_nn": 55, "cnn": 8, "resnet18": 0.65, "efficientnet_lite0": 1.4}
-LITE0_IMAGES, TRAINING, LETTERS, STARTS = 28, 2.7, 320, 60
+LITE0_IMAGES, TRAINING, STARTS = 28, 2.7, 60
+LETTERS = {"resnet18": 320, "cnn": 80}  # seconds, of a network that learns them
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ def choose(
     ]
     if seen.small:
         side = max(8, *seen.largest)
-        overrides += ["download=[]", f"preprocess.image_size={side}"]
+        overrides += ["curve.sections=[]", "download=[]", f"preprocess.image_size={side}"]
         why = (
             f"params.yaml: presets/mnist.yaml, for grey pictures of at most {SMALL} pixels; before "
             "it: params.yaml.bak"
@@ -273,20 +274,31 @@ def seconds(chosen: dict, train: int, test: int, stored: int, processes: int) ->
         How many fits run at a time.
     """
     folds, threads = chosen["preprocess"]["folds"], min(chosen["threads"], processes)
-    total = STARTS + (
-        LETTERS / threads * [one["source"] for one in chosen["pretrain"].values()].count("letters")
+    total = STARTS + sum(
+        LETTERS[one["network"]] / threads
+        for one in chosen["pretrain"].values()
+        if one["source"] == "letters"
     )
-    for section in [*chosen["kfold_train"].values(), *chosen["finetune"].values()]:
+
+    def each(section: dict) -> float:
         side = section.get("image_size", "auto")
-        each = (stored if side == "auto" else side) ** 2 / MEGAPIXELS[section["network"]] / 1e6
+        return (stored if side == "auto" else side) ** 2 / MEGAPIXELS[section["network"]] / 1e6
+
+    for section in [*chosen["kfold_train"].values(), *chosen["finetune"].values()]:
         if section.get("trainable") == ["fc"]:
-            total += (train + test) * each / threads
+            total += (train + test) * each(section) / threads
             continue
         part = folds if section.get("folds", "all") == "all" else section["folds"]
         fits = part * (1 - 1 / folds) + 1  # in images: those of a fold have so many, the last all
         least = section["min_steps"] * section["batch_size"] / train  # epochs
         passes = max(section["epochs"], least) * fits
-        total += passes * train * each * TRAINING / processes
+        total += passes * train * each(section) * TRAINING / processes
+    for name in chosen["curve"]["sections"]:
+        kind, _, name = name.partition(".")
+        section, sizes = chosen[kind][name], chosen["curve"]["sizes"]
+        least = section["min_steps"] * section["batch_size"]  # images
+        images = sum(max(section["epochs"] * size, least) for size in sizes if size < train)
+        total += folds * images * each(section) * TRAINING / processes
     return total
 
 

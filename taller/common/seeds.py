@@ -44,6 +44,11 @@ def of_weights(fit_seed: int) -> int:
     return spawn(fit_seed, 0)
 
 
+def of_draw(fit_seed: int) -> int:
+    """Decides which images are drawn for a fit on some of them: 0 to 2^32 - 1."""
+    return spawn(fit_seed, 0, 0) % 2**32
+
+
 def of_order(fit_seed: int, epoch: int) -> int:
     """Decides the order of images (or which are drawn) in an epoch, from 1."""
     return spawn(fit_seed, epoch, 0)

@@ -18,6 +18,7 @@ from taller.statistics.comparison import (
     Pair,
     Result,
 )
+from taller.statistics.learning_curve import Gain
 
 # A validation loss that ends above its minimum by less has not risen: so much do epochs differ.
 RISEN = 0.01
@@ -28,17 +29,21 @@ SCRIPTS = (
 )  # fmt: skip
 
 
-def context(comparison: Comparison, tuning: pd.DataFrame, study: pd.DataFrame) -> dict[str, Any]:
+def context(
+    comparison: Comparison, gains: Sequence[Gain], tuning: pd.DataFrame, study: pd.DataFrame
+) -> dict[str, Any]:
     """Compute what the template can put in, beside what a `Comparison` has.
 
-    `tuning` and `study` are ``ajuste.csv`` and ``estudio.csv``, perhaps without rows.
+    `gains` are those of the learning curves, perhaps none. `tuning` and `study` are ``ajuste.csv``
+    and ``estudio.csv``, perhaps without rows.
 
     Who is who (None: nobody): by cross-validation ``winner`` and ``second``; ``tuned``, the best of
     the fine-tuned, a control only if all are; of those from scratch ``best``, the first (``base``),
     the best of the others (``between``) and the first SimpleNN (``workshop``); and ``few``, who has
     fewer folds than others. ``lead`` is what the first sentence says, ``against`` are the pairs of
     the summary, ``isolating`` those that tell what pretraining gives, with the settings that differ
-    besides. ``networks`` is how many pretrained ones there are; the rest says what it is of.
+    besides, ``further`` the other fine-tuned ones against ``tuned``. ``networks`` is how many
+    pretrained ones there are; the rest says what it is of.
     """
     models, scratch, ranking = comparison.models, comparison.scratch, comparison.ranking
     winner, second, *_ = *ranking, None
@@ -65,6 +70,10 @@ def context(comparison: Comparison, tuning: pd.DataFrame, study: pd.DataFrame) -
         "lead": decisive and _lead(decisive, comparison),
         "against": against,
         "isolating": [(pair, _differing(pair)) for pair in comparison.isolating],
+        "further": [
+            comparison.pair(one, tuned) for one in ranking if tuned and one.source and one != tuned
+        ],
+        "gains": gains,
         "largest": winner.scores(LARGEST_CLASS[metric]).mean(),
         "share": winner.scores(LARGEST_CLASS["accuracy"]).mean(),
         "votes": {

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from taller.statistics.comparison import METRICS, Comparison, Pair, Result
+from taller.statistics.learning_curve import Curve, Gain
 
 # As the workshop spells its columns.
 COLUMNS = dict(zip(METRICS, ("Accuracy", "Precision", "Recall", "F1", "Log loss"), strict=True))
@@ -67,10 +68,13 @@ def metrics(comparison: Comparison, pairs: Sequence[str]) -> dict[str, dict[str,
     return content
 
 
-def details(comparison: Comparison) -> dict[str, object]:
+def details(
+    comparison: Comparison, curves: Sequence[Curve], gains: Sequence[Gain]
+) -> dict[str, object]:
     """The content of ``detalle.json``: what the report says, and no metric or table does.
 
-    ``pairs`` has every two models, ``A-B`` as A minus B; ``assumptions`` the kinds that fail.
+    ``pairs`` has every two models, ``A-B`` as A minus B; ``assumptions`` the kinds that fail;
+    ``curves`` the metric by images, and ``gains`` differences by images.
     """
     first, models = comparison.models[0], comparison.models
     return {
@@ -89,6 +93,17 @@ def details(comparison: Comparison) -> dict[str, object]:
             for one in models
         },
         "pairs": {f"{one.first.name}-{one.second.name}": _pair(one) for one in comparison.pairs},
+        "curves": {
+            one.result.name: [{"images": images} | mean._asdict() for images, mean in one.points]
+            for one in curves
+        },
+        "gains": {
+            f"{one.pair.first.name}-{one.pair.second.name}": [
+                {"images": images} | difference._asdict() | {"is": verdict}
+                for images, difference, verdict in one.rows
+            ]
+            for one in gains
+        },
     }
 
 

@@ -1,7 +1,8 @@
 """The contestants' results, every two of them against each other, and what may be concluded."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -318,7 +319,7 @@ def read(contestants: Sequence[Contestant], rope: float, metric: Metric) -> Comp
     A `UserError` names a file that cannot be read, or has folds that are none of the model's that
     has most.
     """
-    models = tuple(_result(contestant) for contestant in contestants)
+    models = _told_apart([_result(contestant) for contestant in contestants])
     sizes = ["train_images", "val_images"]
     complete = max(models, key=lambda one: len(one.splits))
     for result in models:
@@ -328,6 +329,20 @@ def read(contestants: Sequence[Contestant], rope: float, metric: Metric) -> Comp
             raise UserError(f"{path}: expected the folds of {name}, found others; run dvc repro")
     data, agreement = RESULTS / "datos.json", RESULTS / "test/agreement.json"
     return Comparison(models, files.read_json(data), files.read_json(agreement), rope, metric)
+
+
+def _told_apart(results: Sequence[Result]) -> tuple[Result, ...]:
+    """The results, of different names: where two would be called alike, each after its section."""
+    named = Counter(one.model for one in results)
+    parts = []
+    for one in results:
+        if named[one.model] > 1:
+            short = one.contestant.name
+            model = f"{short} (fine-tuning)" if one.source else short
+            one = replace(one, model=model, short=short)
+        parts.append(one)
+    short = Counter(one.short for one in parts)
+    return tuple(replace(one, short=one.model) if short[one.short] > 1 else one for one in parts)
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -74,7 +74,9 @@ def describe_fit(
     start : dict, optional
         Of a pretrained network: ``path``, ``source``, ``networks``, and ``sha256`` of the first.
     """
-    short = module.NAME if contestant.name == config.network else contestant.name
+    # cnn and cnn_letters are CNN; mine is mine.
+    of_network = f"{contestant.name}_".startswith(f"{config.network}_")
+    short = module.NAME if of_network else contestant.name
     frozen = [layer for layer in module.LAYERS if layer not in trained] if trained else []
     common = config.model_dump(include={*TrainingConfig.model_fields} - {"min_steps"})
     others = {*TrainingConfig.model_fields, "network", "start", "trainable"}

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.utils import resample
 from torch import Tensor, nn
 
 from taller.common import files, seeds
@@ -52,6 +53,9 @@ class Training:
     # `config` has those of a data set that is too small for it.
     options: Sequence[TrainingConfig] = ()
     origins: np.ndarray | None = None  # int64, shape (n,): groups, which that choice leaves whole
+    # On so many images, drawn by class for each fit; there is no fit on all then. None: on all.
+    images: int | None = None
+    every_epoch: bool = True  # validates after each; or after the last one alone
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,9 @@ def cross_validate(
 ) -> CrossValidation:
     """Fit a network once without each fold and, in the first repeat, once on all images.
 
+    With `Training.images` each fit without a fold is on so many of the others, and there is none on
+    all.
+
     Each fit has one thread and a seed of its own (`seeds.of_fit`), so that neither the number
     of processes nor the order in which fits happen to run changes a bit of the outcome. They run
     on the cores of this machine, or on the cluster that the environment names (`cluster`).
@@ -140,7 +147,8 @@ def cross_validate(
     """
     epochs, fits, outcomes = training.config.epochs, [], []
     # The fit on all images is the longest: it starts first.
-    for fold in [*([None] if repeat == 0 else []), *[*range(int(folds.max()) + 1)][:limit]]:
+    whole = [None] if repeat == 0 and training.images is None else []
+    for fold in [*whole, *[*range(int(folds.max()) + 1)][:limit]]:
         name = f"repeat {repeat + 1}, {_name(fold)}"
         saved = checkpoints and checkpoints.of_fit(name, f"{label}: {_name(fold)}", epochs)
         fits.append((repeat, fold, saved))
@@ -175,6 +183,8 @@ def fit_fold(
     config, device, images = training.config, training.device, _near(inputs, training.device)
     validates = np.zeros(len(folds), bool) if fold is None else folds == fold
     trains = ~validates & (folds != OUT)
+    if training.images is not None:
+        trains = _draw(trains, labels, training, seeds.of_fit(training.seed, repeat, fold))
     train_rows, val_rows = np.flatnonzero(trains), np.flatnonzero(validates)
     place, chosen = {"repeat": repeat + 1, "fold": None if fold is None else fold + 1}, []
     if training.options:
@@ -205,6 +215,7 @@ def fit_fold(
             label_smoothing=config.label_smoothing,
             class_weights=None if weights is None else weights.to(device),
             validation=None if fold is None else batches(torch.from_numpy(val_rows), val_batch),
+            every_epoch=training.every_epoch,
             on_epoch=lambda row: report(_name(fold), row["epoch"], _line(row, config.epochs)),
             checkpoint=checkpoint,
         )
@@ -236,6 +247,14 @@ def _near(inputs: np.ndarray, device: torch.device) -> Tensor:
     return images.to(device) if device.type == "cuda" and images.nbytes < GPU_LIMIT else images
 
 
+def _draw(trains: np.ndarray, labels: np.ndarray, training: Training, seed: int) -> np.ndarray:
+    """Of the images that train, bool, `training.images` with the same shares of the classes."""
+    rows, drawn = np.flatnonzero(trains), np.zeros_like(trains)
+    options = {"n_samples": training.images, "random_state": seeds.of_draw(seed)}
+    drawn[resample(rows, replace=False, stratify=labels[rows], **options)] = True
+    return drawn
+
+
 def _inner_fold(
     training: Training, labels: np.ndarray, trains: np.ndarray, repeat: int, fold: int | None
 ) -> np.ndarray | None:
@@ -248,7 +267,7 @@ def _inner_fold(
     if training.origins is not None:
         origins, splitter = training.origins[rows], StratifiedGroupKFold
         parts = min(parts, len(np.unique(origins)))
-    if len(labels) < LEAST_TO_CHOOSE or parts < 2:
+    if (training.images or len(labels)) < LEAST_TO_CHOOSE or parts < 2:
         return None
     splits = splitter(parts, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
@@ -265,7 +284,7 @@ def _choose(
     """The option with the least log loss on the inner fold; of equal ones the first."""
     losses = []
     for option in training.options:
-        alone = replace(training, config=option, options=())
+        alone = replace(training, config=option, options=(), images=None, every_epoch=False)
         outcome = fit_fold(alone, inputs, labels, inner, repeat, 0, None, lambda *_: None)
         losses += [row["value"] for row in outcome.scores if row["metric"] == "log_loss"]
     return training.options[int(np.argmin(losses))]

@@ -93,7 +93,7 @@ class Fit:
     history : list of dict
         Per epoch: ``epoch`` from 1, ``train_loss`` (mean cross-entropy, nats) and
         ``train_accuracy`` (a fraction) over the batches as they were trained on (dropout on),
-        and after the epoch, where there is validation, ``val_loss`` and ``val_accuracy``.
+        and, where there is validation after the epoch, ``val_loss`` and ``val_accuracy``.
     """
 
     model: nn.Module
@@ -112,6 +112,7 @@ def fit(
     label_smoothing: float = 0.0,
     class_weights: Tensor | None = None,
     validation: Iterable[Batch] | None = None,
+    every_epoch: bool = True,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
     checkpoint: FitCheckpoint | None = None,
 ) -> Fit:
@@ -135,7 +136,9 @@ def fit(
     class_weights : Tensor of float32, shape (classes,), optional
         Of each image in a batch's mean loss, by its class.
     validation : iterable of batches, optional
-        Gone through after every epoch.
+        Gone through after every epoch, or after the last one alone.
+    every_epoch : bool
+        Which of the two.
     on_epoch : callable
         Called with the row of the history after each epoch.
     checkpoint : FitCheckpoint, optional
@@ -170,7 +173,7 @@ def fit(
         seen = map(torch.cat, zip(*outputs, strict=True))
         loss, accuracy = _measure(*seen, label_smoothing, class_weights)
         row = {"epoch": epoch, "train_loss": loss, "train_accuracy": accuracy}
-        if validation is not None:
+        if validation is not None and (every_epoch or epoch == len(data)):
             loss, accuracy, logits = evaluate(model, validation)
             row |= {"val_loss": loss, "val_accuracy": accuracy}
         history.append(row)

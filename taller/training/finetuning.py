@@ -9,6 +9,7 @@ import torch
 from pydantic import BeforeValidator, Field
 from torch import nn
 
+from taller.common import params
 from taller.common.errors import UserError
 from taller.common.params import NETWORKS, NetworkName
 from taller.datasets.dataset import Dataset
@@ -45,12 +46,13 @@ class Section(Config):
     epochs: Annotated[list[Epochs], BeforeValidator(_as_list)] = Field(min_length=1)
 
 
-def expand(section: Section, key: str) -> list[Config]:
-    """A config for each combination of a section's values: most weight decay first.
+def read(key: str) -> list[Config]:
+    """The section of params.yaml at `key`, for each combination of its values.
 
-    The layers of each are those of its network, in order. A `UserError` names the param under
-    `key` that the network cannot have.
+    Most weight decay comes first. The layers of each are those of its network, in order. A
+    `UserError` names the param that the network cannot have.
     """
+    section = params.read(key, Section)
     module = store.network_module(section.network)
     if not hasattr(module, "LAYERS"):
         names = sorted(path.stem for path in NETWORKS.glob("[a-z]*.py"))
@@ -79,25 +81,27 @@ def middle(options: list[Config]) -> Config:
 
 
 def suit(
-    options: list[Config], start: Classifier, data: Dataset, key: str
+    options: list[Config], start: Classifier, data: Dataset, images: int, key: str
 ) -> tuple[list[Config], Scaling]:
-    """The configs with the pixels and epochs that they come to, and the scaling of inputs.
+    """The configs with the pixels and epochs that `images` come to, and the scaling of inputs.
 
     A `UserError` where the network can only see images of the size that it learnt.
     """
     size = options[0].image_size
-    if size == "auto":
+    fixed = getattr(store.network_module(options[0].network), "FIXED_SIZE", False)
+    if size == "auto" and fixed:
+        size = max(start.scaling.size)
+    elif size == "auto":
         least = IMAGENET_PIXELS if start.source == "imagenet" else 1
         size = min(max(*data.shape[1:], least), MOST_PIXELS)
     scaling = start.scaling.suited(data.shape, size)
-    fixed = getattr(store.network_module(options[0].network), "FIXED_SIZE", False)
     if fixed and scaling.size != start.scaling.size:
         raise UserError(
             f"params.yaml: {key}.image_size: expected {max(start.scaling.size)}, as "
             f"{options[0].start} learnt, found {size}"
         )
     label, distinct = key.split(".")[-1], {one.epochs: one for one in options}  # each said once
-    epochs = {count: one.with_min_steps(len(data), label).epochs for count, one in distinct.items()}
+    epochs = {count: one.with_min_steps(images, label).epochs for count, one in distinct.items()}
     return [
         one.model_copy(update={"epochs": epochs[one.epochs], "image_size": size}) for one in options
     ], scaling

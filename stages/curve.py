@@ -1,0 +1,107 @@
+"""Measure how right a contestant is that learns from fewer images: its learning curve.
+
+Reads the training images, their folds and, of a fine-tuned contestant, its pretrained network. For
+each size and each fold of the first repeat the contestant is trained on so many of the images
+outside the fold, drawn by class, and validated in it. With all of them it would be what the
+cross-validation has measured, where the curve ends. Writes the scores.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import Field
+
+from taller.common import files, params, seeds, stage
+from taller.common.params import Device, Seed, Threads
+from taller.datasets import dataset
+from taller.datasets.dataset import Dataset
+from taller.training import checkpoint, engine, finetuning, freezing, scratch, store
+from taller.training.augmentation import Views
+from taller.training.cross_validation import Training, cross_validate
+from taller.training.finetuning import Halves
+
+TRAIN = Path("data/train")
+# What is read, the inputs, and how a network is trained on some number of them.
+Prepared = tuple[list[Path], np.ndarray, Callable[[int], Training]]
+Sizes = list[Annotated[int, Field(ge=50, le=10_000_000)]]
+
+
+class Params(params.Section):
+    sections: list[str]
+    sizes: Sizes
+
+
+def curve(section: str) -> None:
+    sizes, seed = params.read("curve.sizes", Sizes), params.read("seed", Seed)
+    threads, device = params.read("threads", Threads), params.read("device", Device)
+    data, folds = dataset.load(TRAIN), dataset.load_array(TRAIN / "folds.npy")
+    device, prepare = engine.choose_device(device), from_scratch
+    if section.startswith("finetune."):
+        prepare = finetuned
+    read_from, inputs, training_on = prepare(section, data, len(folds), seed, device, threads)
+    most = len(data) - int(np.bincount(folds[0]).max())  # that every fold leaves to train on
+    rows, saved = [], []
+    for size in sorted({*sizes}):
+        if size >= most:
+            print(f"{section}: {size} images left out: a fold leaves {most}", flush=True)
+            continue
+        training = replace(training_on(size), images=size, every_epoch=False)
+        settings = {"config": training.config, "options": training.options, "threads": threads}
+        saved.append(
+            checkpoint.of_stage(
+                f"curve.{section}.{size}", read_from, seed=seed, device=device, **settings
+            )
+        )
+        outcome = cross_validate(
+            training, inputs, data.labels, folds[0],
+            label=f"{section} on {size} images", checkpoints=saved[-1],
+        )  # fmt: skip
+        rows += [{"images": size, **row} for row in outcome.scores]
+
+    columns = ["images", "repeat", "fold", "metric", "value"]
+    with files.atomic_write(Path(f"resultados/curve/{section}.csv")) as file:
+        pd.DataFrame(rows, columns=columns).to_csv(file, index=False, float_format="%.8g")
+    for one in saved:
+        one.remove()
+
+
+def from_scratch(
+    section: str, data: Dataset, repeats: int, seed: int, device: torch.device, threads: int
+) -> Prepared:
+    """What it reads, its inputs, and how it is trained on some number of images."""
+    config = scratch.read(section)
+    return (
+        [TRAIN],
+        data.images,
+        lambda images: scratch.training(config, data, images, section, seed, device),
+    )
+
+
+def finetuned(
+    section: str, data: Dataset, repeats: int, seed: int, device: torch.device, threads: int
+) -> Prepared:
+    """The same, where the inputs are activations of the frozen layers."""
+    options = finetuning.read(section)
+    start = Path(options[0].start)
+    first = store.load_start(start, options[0].network, repeats, f"{section}.start")[0]
+    suited, scaling = finetuning.suit(options, first, data, len(data), section)
+    new_layers = seeds.of_weights(seeds.of_fit(seed))
+    halves = Halves.of(first, suited[0], data, scaling.size, new_layers)
+    with engine.threads(threads):
+        inputs = freezing.activations(halves.frozen, data.images, scaling, device)
+    views = Views.of(data.images, scaling) if suited[0].augment == "photographs" else None
+
+    def training_on(images: int) -> Training:
+        suited, _ = finetuning.suit(options, first, data, images, section)
+        return halves.training(suited, scaling, views, data, seed, device)
+
+    return [TRAIN, start], inputs, training_on
+
+
+if __name__ == "__main__":
+    stage.run(curve)
