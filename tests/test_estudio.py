@@ -12,14 +12,15 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from estudio import cell, tables
-from stages import finetune, kfold_train, pretrain
+from stages import pretrain
 from taller.common import files, params, seeds
 from taller.datasets import dataset, splits
+from taller.training import finetuning, scratch
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = {
-    "kfold_train": kfold_train.read_config,
-    "finetune": finetune.read_config,
+    "kfold_train": scratch.read,
+    "finetune": lambda key: finetuning.read(key)[0],
     "pretrain": pretrain.read_config,
 }
 
@@ -64,7 +65,7 @@ def test_every_cell_is_a_section_that_its_stage_reads(cells, workdir):
         values, grid = yaml.safe_load(f"{{{changes}}}"), place.startswith("ajuste/")
         changed = cell.with_changes(content, kind, name, values, grid=grid)
         params.PARAMS_FILE.write_text(yaml.safe_dump(changed), encoding="utf-8")
-        config = CONFIGS[kind](name)
+        config = CONFIGS[kind](f"{kind}.{name}")
         differing = {key for key in values if content[kind][name].get(key) != values[key]}
         assert differing <= {*type(config).model_fields}
         if grid:  # with few images the epochs of two cells stay in their ratio

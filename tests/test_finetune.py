@@ -12,12 +12,12 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import cross_entropy, interpolate
 
-from stages.finetune import finetune, read_config
+from stages.finetune import finetune
 from taller.common import files, seeds
 from taller.common.errors import UserError
 from taller.datasets import dataset
 from taller.networks import cnn, resnet18
-from taller.training import cost, store
+from taller.training import cost, finetuning, store
 from taller.training.batches import Scaling
 
 IMAGES, BATCH, SHAPE = 64, 16, (1, 28, 28)
@@ -305,5 +305,5 @@ def test_auto_is_as_the_images_are_but_224_at_most(folder, shape, pixels):
 def test_a_wrong_param_is_one_line(workdir, changes, line):
     write("mine", **changes)
     with pytest.raises(UserError) as caught:
-        read_config("mine")
+        finetuning.read("finetune.mine")
     assert str(caught.value).startswith(f"params.yaml: finetune.mine.{line}")

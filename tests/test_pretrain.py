@@ -151,7 +151,7 @@ def run(workdir, monkeypatch):
     monkeypatch.setattr(letters, "UNSEEN", 200)
     read = pretrain.read_config
     monkeypatch.setattr(
-        pretrain, "read_config", lambda name: read(name).model_copy(update={"images": FEW})
+        pretrain, "read_config", lambda key: read(key).model_copy(update={"images": FEW})
     )
 
     def stage(section: dict, repeats: int = 1) -> tuple[Path, dict]:

@@ -26,6 +26,7 @@ SMALL = {
     "min_steps: 600": "min_steps: 0",
     "epochs: 10": "epochs: 1",
     "epochs: 4": "epochs: 1",
+    "  - kfold_train.cnn\n  - finetune.cnn_letters\n": "    []\n",  # curves are of 50 images or more
 }
 
 
@@ -57,14 +58,15 @@ def main(raw: Path) -> None:
     sides = [side.take(slice(IMAGES)) for side in idx.read("MNIST", raw)]
     idx.read = lambda *_: sides
     letters.UNSEEN, glyphs.ALPHABETS, read_config = IMAGES, ALPHABETS, pretrain.read_config
-    pretrain.read_config = lambda name: read_config(name).model_copy(update={"images": IMAGES})
+    pretrain.read_config = lambda key: read_config(key).model_copy(update={"images": IMAGES})
     for name in ("ajuste", "estudio"):
         shutil.copy(ROOT / f"resultados/{name}.csv", Path("resultados"))
     preprocess.preprocess()
     kfold_train.kfold_train("simple_nn")
     kfold_train.kfold_train("cnn")
-    pretrain.pretrain("resnet18")
-    finetune.finetune("resnet18")
+    for name, start in (("cnn_letters", "cnn"), ("resnet18", "resnet18")):
+        pretrain.pretrain(start)
+        finetune.finetune(name)
     evaluate.evaluate()
     if "NO_PICTURES" in os.environ:
         compare.draw_pictures = lambda _: {}

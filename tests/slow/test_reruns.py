@@ -5,10 +5,10 @@ import sys
 import pytest
 from project import STAGES, Project
 
-CNN = "kfold_train.cnn.epochs=2"
+CNN, CURVE = "kfold_train.cnn.epochs=2", "curve@kfold_train.cnn"
 EDITS = {
-    "taller/networks/cnn.py": {"kfold_train@cnn", "evaluate"},
-    "taller/networks/resnet18.py": {"pretrain@resnet18", "finetune@resnet18", "evaluate"},
+    "taller/networks/cnn.py": {"kfold_train@cnn", CURVE, "evaluate"},
+    "taller/networks/resnet18.py": {"pretrain@resnet18", "finetune@resnet18", CURVE, "evaluate"},
     "taller/report/tables.py": {"compare"},
     "taller/sources/catalogue.py": {"download@MNIST"},
     "taller/common/pins.txt": {*STAGES} - {"download@MNIST"},
@@ -31,11 +31,12 @@ def test_a_file_reruns_the_stages_whose_folder_it_is_in(project, name):
 
 def test_a_param_of_a_section_reruns_its_stage_and_what_depends_on_it_and_back_is_a_memory(project):
     project.set(CNN)
-    assert project.repro() == dict.fromkeys(["kfold_train@cnn", "evaluate", "compare"], "ran")
+    trained = ["kfold_train@cnn", CURVE, "evaluate"]
+    assert project.repro() == dict.fromkeys([*trained, "compare"], "ran")
     assert "epoca" in project.json("resultados/plots/perdida.json")[0]
     changed = project.git("diff", "--name-only").split()
     project.git("checkout", "--quiet", "params.yaml")
-    cached = {"kfold_train@cnn": "cached", "evaluate": "cached", "compare": "ran"}
+    cached = dict.fromkeys(trained, "cached") | {"compare": "ran"}
     assert project.repro() == cached
     assert "resultados/metrics.json" in changed and project.git("diff", "main") == ""
     project.set(CNN)
