@@ -26,7 +26,7 @@ SMALL = {
     "min_steps: 600": "min_steps: 0",
     "epochs: 10": "epochs: 1",
     "epochs: 4": "epochs: 1",
-    "  - kfold_train.cnn\n  - finetune.cnn_letters\n": "    []\n",  # curves are of 50 images or more
+    "  - kfold_train.cnn\n  - finetune.cnn_letters\n": "    []\n",  # they are of 50 images or more
 }
 
 
