@@ -26,7 +26,7 @@ class Curve:
     def points(self) -> list[tuple[int, Estimate]]:
         """Images, and the mean of the folds with its interval."""
         return [
-            (images, folds.corrected_interval(row.to_numpy(), self.overlap(images), 0.0, 1.0))
+            (int(images), folds.corrected_interval(row.to_numpy(), self.overlap(images), 0.0, 1.0))
             for images, row in self.scores.iterrows()
         ]
 
@@ -88,7 +88,7 @@ def gains(comparison: Comparison, curves: Sequence[Curve]) -> list[Gain]:
                 values, overlap = row.to_numpy(), tuned.overlap(images)
                 posterior = folds.bayesian_correlated_t(values, overlap, comparison.rope)
                 interval = folds.corrected_interval(values, overlap, -1.0, 1.0)
-                rows.append((images, interval, posterior.verdict))
-            rows.append((differences.index[-1], pair.difference, pair.verdict))
+                rows.append((int(images), interval, posterior.verdict))
+            rows.append((int(differences.index[-1]), pair.difference, pair.verdict))
             outcome.append(Gain(pair, rows))
     return outcome
