@@ -3,6 +3,9 @@
 import csv
 from pathlib import Path
 
+import stages  # noqa: F401 (pins what Matplotlib and NumPy read when they are imported)
+
+# isort: split
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

@@ -19,7 +19,7 @@ from taller.datasets import dataset
 from taller.datasets.dataset import Dataset
 from taller.evaluation import calibration, metrics
 from taller.training import engine, store
-from taller.training.batches import Batches, tensor
+from taller.training.batches import prepared
 from taller.training.store import Classifier
 
 
@@ -57,10 +57,9 @@ def load(path: Path, data: Dataset) -> Classifier:
 def predict(classifier: Classifier, data: Dataset, device: torch.device, label: str) -> np.ndarray:
     """Log probabilities of every class: float32, shape (n, classes)."""
     network = classifier.network.to(device, memory_format=torch.channels_last)
-    images, labels, rows = tensor(data.images), tensor(data.labels), torch.arange(len(data))
-    batches, logits = Batches(images, labels, rows, 250, device, classifier.scaling), []
+    logits = []
     with progress.bar(len(data), label, "image") as bar:
-        for inputs in batches.inputs_only():
+        for inputs in prepared(data.images, classifier.scaling, device):
             logits.append(engine.predict(network, [inputs]))
             bar.update(len(inputs))
     return torch.cat(logits).double().log_softmax(1).float().numpy()

@@ -1,5 +1,6 @@
 """Batches, and what is done to them: against torchvision's transforms and scikit-learn's scaler."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import nn
 from torchvision import transforms
 
 from taller.common import seeds
-from taller.training.batches import Batches, Scaling, Standardizer
+from taller.training.batches import Batches, Scaling, Standardizer, prepared
 
 CPU = torch.device("cpu")
 WORKSHOP = Scaling(mean=(0.5,), std=(0.5,), size=(28, 28))
@@ -27,6 +28,12 @@ def test_every_image_is_in_one_batch_and_no_batch_has_a_single_one(size, pixels)
         assert [value for part, _ in batches for value in part[:, 0] - 1] == labels
         assert sorted(labels) == [*range(3, 25)] and len(batches) == len(data)
         assert size == 1 or min(len(part) for part, _ in batches) > 1
+
+
+def test_fewer_large_images_pass_at_a_time_and_never_a_single_one():
+    for count, side, expected in ((60, 224, [27, 27, 6]), (501, 28, [250, 251])):
+        images, scaling = np.zeros((count, 3, 4, 4), np.uint8), replace(WORKSHOP, size=(side, side))
+        assert [len(part) for part in prepared(images, scaling, CPU)] == expected
 
 
 def test_the_order_of_an_epoch_is_decided_by_the_fits_seed_and_its_number_alone():

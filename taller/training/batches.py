@@ -16,6 +16,9 @@ AT_ONCE = 2**19
 # Batches of more input bytes than this go back to the system at once: glibc would hold blocks of
 # up to 32 MB, in holes that the next batch just does not fit into, which is twice the memory.
 LARGE, BLOCK, M_MMAP_THRESHOLD = 2**28, 2**22, -3
+# Images that pass a network at a time where nothing is trained; of large ones as many as have so
+# many bytes, since the first layers make a hundred times as many of them.
+FORWARD, FORWARD_BYTES, LEAST = 250, 2**24, 16
 Batch = tuple[Tensor, Tensor]
 Prepare = Callable[[Tensor], Tensor]
 
@@ -48,10 +51,6 @@ class Batches:
         order = torch.randperm(len(self.rows), generator=torch.Generator().manual_seed(seed))
         return self._cut(self.rows[order])
 
-    def inputs_only(self) -> Iterator[Tensor]:
-        """The prepared inputs, in order."""
-        return (inputs for inputs, _ in self)
-
     def _cut(self, rows: Tensor) -> Iterator[Batch]:
         sizes = split(len(rows), self.size)
         # Rows of a matrix are gathered several times faster than images of three dimensions, and
@@ -72,6 +71,15 @@ def split(count: int, size: int) -> list[int]:
     if rest == 1 and full:
         return [size] * (full - 1) + [size + 1]
     return [size] * full + [rest] * (rest > 0)
+
+
+def prepared(images: np.ndarray, prepare: Prepare, device: torch.device) -> Iterator[Tensor]:
+    """The prepared inputs of all images, in order, in batches whose bytes are bounded."""
+    inputs = tensor(images)
+    most = max(LEAST, min(FORWARD, FORWARD_BYTES // prepare(inputs[:1]).nbytes))
+    # No batch of a single image, for which PyTorch takes other kernels than oneDNN's.
+    for batch in inputs.split(split(len(inputs), most)):
+        yield prepare(batch.to(device))
 
 
 def tensor(array: np.ndarray) -> Tensor:

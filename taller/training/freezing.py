@@ -15,11 +15,7 @@ from torch import Tensor, nn
 from taller.common.errors import UserError, printable
 from taller.common.progress import bar
 from taller.datasets import dataset
-from taller.training.batches import Prepare, split, tensor
-
-# Images that pass the frozen layers at a time; of large ones as many as have so many bytes, since
-# the first layers make a hundred times as many of them.
-BATCH, BATCH_BYTES, LEAST = 250, 2**24, 16
+from taller.training.batches import Prepare, prepared
 
 
 def trained_layers(trainable: object, module: ModuleType, key: str) -> list[str]:
@@ -140,17 +136,14 @@ def activations(
     if len(frozen) == 0:
         return images
     frozen.to(device, memory_format=torch.channels_last).eval()
-    inputs, out, start = tensor(images), None, 0
+    out, start = None, 0
     with torch.inference_mode(), bar(len(images), "frozen layers", "image") as progress:
-        # No batch of a single image, for which PyTorch takes other kernels than oneDNN's.
-        most = max(LEAST, min(BATCH, BATCH_BYTES // prepare(inputs[:1]).nbytes))
-        for size in split(len(images), most):
-            batch = inputs[start : start + size].to(device)
-            part = frozen(prepare(batch)).cpu().numpy()
+        for inputs in prepared(images, prepare, device):
+            part = frozen(inputs).cpu().numpy()
             if out is None:
                 flat = dataset.empty((len(images), part[0].nbytes))
                 out = flat.view(np.float32).reshape(len(images), *part.shape[1:])
-            out[start : start + size] = part
-            start += size
-            progress.update(size)
+            out[start : start + len(part)] = part
+            start += len(part)
+            progress.update(len(part))
     return out
