@@ -1,7 +1,6 @@
 """Batches, and what is done to them: against torchvision's transforms and scikit-learn's scaler."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -48,18 +47,6 @@ def test_the_order_of_an_epoch_is_decided_by_the_fits_seed_and_its_number_alone(
     first = order(1, 1)
     assert torch.equal(order(1, 2), second)
     assert not torch.equal(first, second) and not torch.equal(order(2, 2), second)
-
-
-def test_no_two_fits_share_a_seed_whatever_the_runs_seed():
-    fits = [
-        *(partial(seeds.of_fit, repeat=r, fold=k) for r in range(3) for k in [None, *range(10)]),
-        *(partial(seeds.of_pretraining, repeat=r) for r in range(3)),
-    ]
-    drawn = [of(seed) for seed in range(40, 50) for of in fits]
-    assert len({*drawn}) == len(drawn)
-    # As NumPy's own generator of such trees has it.
-    (child,) = np.random.SeedSequence(42).spawn(2)[1].spawn(1)
-    assert seeds.of_fit(42, 1) == int(child.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def test_scaling_is_the_workshops_transform_and_shrinking_antialiased(digits):

@@ -1,7 +1,6 @@
 """Second guesses and calibration against scikit-learn, simulation and a worked example."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import top_k_accuracy_score
@@ -37,12 +36,6 @@ def test_reliability_and_its_error(predictions):
     assert rows["confidence"].between(rows["low"], rows["high"]).all()
     expected = np.average(np.abs(accuracy - mean), weights=rows["images"])
     assert calibration.expected_calibration_error(rows) == pytest.approx(expected)
-
-
-def test_calibration_error_worked_by_hand():
-    # Ten images at 0.9, eight right; ten at 0.6, six right: (10 * 0.1 + 10 * 0.0) / 20.
-    rows = pd.DataFrame({"images": [10, 10], "hits": [8, 6], "confidence": [0.9, 0.6]})
-    assert calibration.expected_calibration_error(rows) == pytest.approx(0.05)
 
 
 def test_an_edge_belongs_to_the_bin_below():

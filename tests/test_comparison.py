@@ -117,17 +117,6 @@ def test_the_ranking_is_by_mean_accuracy(workdir, scores, ranking):
     assert [result.name for result in made(*models).ranking] == ranking
 
 
-def test_the_metric_that_decides_is_that_of_ranking_and_pairs(workdir):
-    cnn = CNN.but(scores=[0.9, 0.91, 0.92], balanced=[0.6, 0.62, 0.61])
-    simple = SIMPLE.but(scores=[0.8, 0.81, 0.83], balanced=[0.7, 0.73, 0.72])
-    by_image, by_class = (
-        made(simple, cnn, metric=metric) for metric in ("accuracy", "balanced_accuracy")
-    )
-    assert [one.ranking[0].name for one in (by_image, by_class)] == ["cnn", "simple_nn"]
-    assert [one.pairs[0].verdict for one in (by_image, by_class)] == ["better", "worse"]
-    assert by_class.pairs[0].difference.value == pytest.approx(0.61 - (0.7 + 0.73 + 0.72) / 3)
-
-
 # Of the validation part of every fold, 95 % are of the largest class.
 RARE = {"largest_class": 0.95, "largest_class_balanced": 0.5}
 

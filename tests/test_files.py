@@ -88,6 +88,7 @@ def test_seeds_are_those_of_numpys_tree_and_no_two_are_one():
     assert (seeds.of_split(42), seeds.of_test(42)) == (1187948106, 1911187692)
     places = itertools.product((42, 43), range(3), (None, 0, 1, 2))
     fits = [seeds.of_fit(*place) for place in places]
+    fits += [seeds.of_pretraining(seed, repeat) for seed in (42, 43) for repeat in range(3)]
     drawn = [of(fit, 1) for fit in fits for of in (seeds.of_order, seeds.of_noise)]
     every = [*fits, *drawn, *map(seeds.of_weights, fits), seeds.of_tuning(42)]
     assert len({*every}) == len(every) and all(0 <= one < 2**63 for one in every)

@@ -1,4 +1,4 @@
-"""The catalogue's data sets: the files' own bytes, and writers that the pixels bear out."""
+"""The catalogue's data sets: the files' own bytes, and the writers of QMNIST."""
 
 import gzip
 import hashlib

@@ -49,14 +49,11 @@ def test_a_convolution(kernel, padding, stride, last):
             agree(theirs, torch.randn(5, 4, *sides).contiguous(memory_format=layout))
 
 
-def test_layers_with_groups_stay_as_they_are():
-    assert type(make_portable(nn.Sequential(nn.Conv2d(4, 4, 3, groups=4)))[0]) is nn.Conv2d
-
-
 @of_x86
 @pytest.mark.parametrize("images", [2, 16])  # fewer than 16 take another way
 def test_no_convolution_or_product_is_computed_by_mkl(images):
     assert portable.is_pinned()
+    assert torch.backends.cpu.get_cpu_capability() in ("AVX2", "DEFAULT")
     network, threads = make_portable(resnet18(num_classes=10)).eval(), torch.get_num_threads()
     torch.set_num_threads(1)
     with torch.profiler.profile() as profile:
@@ -75,22 +72,17 @@ def test_native_numerics_are_pytorchs_own(monkeypatch):
 
 
 PROGRAM = """
-import stages, os, torch
+import stages
 from taller.common import portable
-print(portable.is_pinned(), torch.backends.cpu.get_cpu_capability(), portable.describe())
+print(portable.is_pinned(), portable.describe())
 """
 
 
 @of_x86
-@pytest.mark.parametrize("numerics", [None, "native"])
-def test_params_decide_the_kernels(tmp_path, numerics):
-    if numerics:
-        (tmp_path / "params.yaml").write_text(f"numerics: {numerics}\n")
-    # The process that started it has pinned its own, or fewer threads.
-    environment = os.environ | portable.PINNED | {"PYTHONPATH": str(ROOT), "OMP_THREAD_LIMIT": "1"}
+def test_params_decide_the_kernels(tmp_path):
+    (tmp_path / "params.yaml").write_text("numerics: native\n")
+    # The process that started it has pinned its own.
+    environment = os.environ | portable.PINNED | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", PROGRAM]
     out = subprocess.check_output(command, cwd=tmp_path, env=environment, encoding="utf-8")
-    pinned, capability, line = out.split(maxsplit=2)
-    assert pinned == str(numerics != "native")
-    assert line.startswith(f"numerics: {numerics or 'portable'} on ")
-    assert numerics == "native" or capability in ("AVX2", "DEFAULT")
+    assert out.startswith("False numerics: native on ")

@@ -41,7 +41,6 @@ def side(first: str, *others: str) -> str:
         (side("train", "val"), {"train": ["train"], "test": ["val"]}, SIDES),
         (side("Training", "Testing"), {"train": ["Training"], "test": ["Testing"]}, SIDES),
         (side("training_set", "valid"), {"train": ["training_set"], "test": ["valid"]}, SIDES),
-        (side("TRAIN", "test_set"), {"train": ["TRAIN"], "test": ["test_set"]}, SIDES),
         (side("train-data", "dev2017"), {"train": ["train-data"], "test": ["dev2017"]}, SIDES),
         # Archives, with one folder more each, and pictures of which nobody knows the class.
         (

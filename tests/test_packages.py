@@ -79,13 +79,3 @@ def test_fashion_mnist_comes_from_debians_package_where_it_is_installed(tmp_path
     (tmp_path / "name.gz").write_bytes(gzip.compress(b"content"))
     monkeypatch.setattr(packages, "INSTALLED", tmp_path)
     assert dict(packages.fashion_mnist(["name"])) == {"name": b"content"}
-
-
-def test_the_real_weights_are_the_catalogues(lite0_weights):
-    (expected,) = catalogue.EFFICIENTNET_LITE0.sha256.values()
-    assert sha256(lite0_weights) == expected
-
-
-def test_classes_are_known_of_every_set_of_the_catalogue():
-    sets = [name for name, item in catalogue.ITEMS.items() if len(item.sha256) == 4]
-    assert sets == [*idx.CLASSES]

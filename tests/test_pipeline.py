@@ -11,7 +11,6 @@ import pytest
 import yaml
 from conftest import ROOT
 from dvc.utils.hydra import apply_overrides
-from dvc.utils.serialize import modify_yaml
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE.items()}
@@ -72,26 +71,9 @@ def test_the_params_that_a_script_reads_are_those_that_it_declares(stage):
     assert {key.removesuffix(".network").replace("{name}", "${key}") for key in read} == declared
 
 
-def test_every_stage_has_a_script_of_its_name_and_the_file_is_a_page():
-    assert {file.stem for file in ROOT.glob("stages/[!_]*.py")} == set(STAGES)
-    assert len((ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()) <= 230
-
-
-@pytest.mark.parametrize("stage", [name for name in STAGES if name not in ("download", "compare")])
-def test_the_run_cache_serves_the_stage(stage):
-    assert all(isinstance(out, str) for out in STAGES[stage]["outs"]), "an out that is not cached"
-
-
 @pytest.fixture
 def params(tmp_path) -> Path:
     return Path(shutil.copy(ROOT / "params.yaml", tmp_path))
-
-
-def test_dvc_writes_back_the_same_bytes(params, tmp_path):
-    for file in (params, Path(shutil.copy(ROOT / "dvc.yaml", tmp_path))):
-        with modify_yaml(file):
-            pass
-        assert file.read_bytes() == (ROOT / file.name).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -105,24 +87,6 @@ def test_setting_a_param_changes_its_line_alone(params, override):
     changed = [new for old, new in zip(before, after, strict=True) if old != new]
     key, _, value = override.partition("=")
     assert [line.split("#")[0].strip() for line in changed] == [f"{key.split('.')[-1]}: {value}"]
-
-
-@pytest.mark.parametrize("group", ["kfold_train", "pretrain", "finetune"])
-def test_all_sections_of_a_group_may_go_and_one_may_come(params, group):
-    sections = yaml.safe_load(params.read_text(encoding="utf-8"))
-    for name in sections[group]:
-        apply_overrides(params, [f"~{group}.{name}"])
-    apply_overrides(params, [f"+{group}.other={{network: cnn}}"])
-    expected = {**sections, group: {"other": {"network": "cnn"}}}
-    assert yaml.safe_load(params.read_text(encoding="utf-8")) == expected
-
-
-def test_git_keeps_files_that_are_made_without_markers():
-    names = ["dvc.lock", "resultados/metrics.json", "resultados/plots/folds.json"]
-    text = subprocess.check_output(
-        ["git", "check-attr", "merge", *names], cwd=ROOT, encoding="utf-8"
-    )
-    assert text.splitlines() == [f"{name}: merge: unset" for name in names]
 
 
 def test_the_readmes_diagram_is_what_dvc_says():

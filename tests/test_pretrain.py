@@ -14,7 +14,7 @@ from stages import pretrain
 from taller.common import seeds
 from taller.common.errors import UserError
 from taller.datasets import dataset
-from taller.networks import cnn, efficientnet_lite0, resnet18
+from taller.networks import cnn, resnet18
 from taller.pretraining import glyphs, letters
 from taller.pretraining.letters import LettersConfig
 from taller.training import checkpoint, cost, engine, store
@@ -72,8 +72,9 @@ def test_eight_digits_have_a_look_alike_and_two_have_none(look_alikes):
     assert "B" in look_alikes["8"]["letters"] and "g" in look_alikes["9"]["letters"]
 
 
-@pytest.mark.parametrize("digit", ["1", "7"])
-def test_the_first_letter_is_the_nearest_and_the_others_are_of_its_shape(look_alikes, digit):
+def test_the_first_letter_is_the_nearest_and_the_others_are_of_its_shape(look_alikes):
+    digit = "1"
+
     def pictures(paths):
         even = torch.ones(len(paths))
         rows = glyphs.write(paths, 3 * even, 2 * even).flatten(1).double().numpy()
@@ -89,16 +90,6 @@ def test_the_first_letter_is_the_nearest_and_the_others_are_of_its_shape(look_al
     assert nearness[places == first].max() == pytest.approx(nearness.max(), abs=1e-5)
     same = np.flatnonzero(shapes == shapes[first])
     assert sorted(row["letters"]) == sorted(alphabet[place] for place in same)
-
-
-def test_thinning_leaves_a_line_along_the_middle():
-    ink = torch.zeros(1, 20, 30, dtype=torch.bool)
-    ink[0, 6:13, 3:27] = True
-    line = glyphs.thin(ink)[0]
-    rows = line.nonzero()[:, 0].unique().tolist()
-    assert 0 < line.sum() < ink.sum() / 5
-    assert all(8 <= row <= 10 for row in rows)
-    assert (line.sum(0) <= 1).all()
 
 
 def test_a_path_lies_inside_the_letter_of_the_font():
@@ -204,17 +195,15 @@ def test_a_network_of_letters_for_each_repeat(run, monkeypatch, capsys):
     assert not Path(".cache/checkpoints/pretrain.base").exists()
 
 
-@pytest.mark.parametrize("module", [resnet18, efficientnet_lite0])
-def test_random_weights_are_those_of_the_seed_and_the_repeat(run, module):
-    name = module.__name__.rpartition(".")[2]
-    folder, facts = run({"network": name, "source": "none"}, repeats=2)
+def test_random_weights_are_those_of_the_seed_and_the_repeat(run):
+    folder, facts = run({"network": "resnet18", "source": "none"}, repeats=2)
     assert facts.keys() == {"source", "network", "networks", "sha256"}
-    assert (facts["source"], facts["network"]) == ("none", name)
+    assert (facts["source"], facts["network"]) == ("none", "resnet18")
     for repeat in range(2):
         base = store.load(folder / f"{repeat + 1}.pth")
         assert (base.source, base.names) == ("none", ())
         torch.manual_seed(seeds.of_weights(seeds.of_pretraining(1, repeat)))
-        expected = module.build(1, (1, 28, 28)).state_dict()
+        expected = resnet18.build(1, (1, 28, 28)).state_dict()
         state = base.network.state_dict()
         assert all(torch.equal(state[key], value) for key, value in expected.items())
 
@@ -223,8 +212,7 @@ class Interrupt(Exception):
     pass
 
 
-@pytest.mark.parametrize("done", [1, 4])
-def test_one_that_was_interrupted_ends_in_the_same_bits(workdir, monkeypatch, capsys, done):
+def test_one_that_was_interrupted_ends_in_the_same_bits(workdir, monkeypatch, capsys):
     monkeypatch.setattr(letters, "UNSEEN", 200)
     config = LettersConfig.model_construct(**LETTERS | {"images": 1000})
     saved, count = checkpoint.of_stage("pretrain.base", [], config=config), letters.CHUNKS
@@ -238,7 +226,7 @@ def test_one_that_was_interrupted_ends_in_the_same_bits(workdir, monkeypatch, ca
 
         def stop(self, reached):
             save(self, reached)
-            if len(reached["history"]) == done:
+            if len(reached["history"]) == 1:
                 raise Interrupt
 
         monkeypatch.setattr(checkpoint.FitCheckpoint, "save", stop)
@@ -246,7 +234,7 @@ def test_one_that_was_interrupted_ends_in_the_same_bits(workdir, monkeypatch, ca
             letters.pretrain(build, config, 1, CPU, saved, "repeat 1")
         monkeypatch.setattr(checkpoint.FitCheckpoint, "save", save)
         again, same_accuracy = letters.pretrain(build, config, 1, CPU, saved, "repeat 1")
-    assert f"letters, repeat 1: goes on after part {done} of {count}" in capsys.readouterr().out
+    assert f"letters, repeat 1: goes on after part 1 of {count}" in capsys.readouterr().out
     assert accuracy == same_accuracy
     state = again.state_dict()
     assert all(torch.equal(state[key], value) for key, value in network.state_dict().items())

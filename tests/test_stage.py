@@ -57,11 +57,12 @@ def test_the_real_stages(tmp_path, arguments, code, out, error):
     assert run.stderr.startswith(error) and (code != 1 or run.stderr.count("\n") == 1)
 
 
-def test_matplotlibs_backend_is_ours_whatever_a_notebook_sets():
+def test_matplotlibs_backend_is_ours_whatever_a_notebook_sets_and_nobody_waits_for_torch():
     notebook = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    test = "matplotlib.pyplot as p; p.figure(); sys.exit('torch' in sys.modules)"
     for program in ("stages.compare", "tools.example_pictures", "benchmarks.table"):
         run = subprocess.run(
-            [sys.executable, "-c", f"import {program}, matplotlib.pyplot as p; p.figure()"],
+            [sys.executable, "-c", f"import {program}, sys, {test}"],
             capture_output=True, cwd=ROOT, env=os.environ | notebook, encoding="utf-8",
         )  # fmt: skip
         assert (run.returncode, run.stderr) == (0, "")

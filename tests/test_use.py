@@ -83,9 +83,10 @@ def test_a_folder_becomes_the_data_set_and_mnist_comes_back(project, photographs
     assert (raw / "train/templo/new.jpg").exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "source", "line"),
-    [
+def test_what_cannot_be_meant_is_a_line_and_nothing_is_written(project):
+    Path("p/one").mkdir(parents=True)
+    before = contents(project)
+    for name, source, line in (
         ("train", "p", "DATASET: expected a name of letters, .* other than train and test, found"),
         ("../x", "p", r"DATASET: expected a name of letters, .*, found \.\./x"),
         ("resnet18", "p", "DATASET: expected a name that the catalogue lacks, found resnet18"),
@@ -94,13 +95,9 @@ def test_a_folder_becomes_the_data_set_and_mnist_comes_back(project, photographs
         ("x", None, "data/x/raw: expected a folder of pictures, found none"),
         ("x", ".", r"\.: expected a folder apart from data/x/raw"),
         ("x", "p", "p: "),  # no classes in it
-    ],
-)
-def test_what_cannot_be_meant_is_a_line_and_nothing_is_written(project, name, source, line):
-    Path("p/one").mkdir(parents=True)
-    before = contents(project)
-    with pytest.raises(UserError, match=f"^{line}[^\n]*$"):
-        use.use(name, source and Path(source))
+    ):
+        with pytest.raises(UserError, match=f"^{line}[^\n]*$"):
+            use.use(name, source and Path(source))
     assert contents(project) == before and not Path("data").exists()
 
 

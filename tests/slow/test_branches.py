@@ -59,16 +59,14 @@ def test_metrics_and_plots_of_branches_in_a_clone_without_data(project, tmp_path
         assert {"tabla", "perdida", "confusion", "folds"} <= plots["data"].keys()
 
 
-def test_experiments_that_differ_in_one_section_fit_160_columns(project):
-    for epochs in (2, 3):
-        override = f"kfold_train.cnn.epochs={epochs}"
-        project.dvc("exp", "run", "--temp", "--name", f"e{epochs}", "-S", override)
+def test_an_experiment_that_differs_in_one_section_fits_160_columns(project):
+    project.dvc("exp", "run", "--temp", "--name", "two", "-S", CNN)
     makefile = (project.folder / "Makefile").read_text(encoding="utf-8")
     text = project.dvc(*shlex.split(re.search(r"dvc (exp show .*)", makefile)[1]))  # make exps
     assert width(text) <= 160
     head = text.splitlines()[1]
     assert "kfold_train.cnn.epochs" in head and "cnn.cv" in head and "simple_nn.cv" not in head
-    assert "e2" in text and "e3" in text
+    assert "two" in text
 
 
 @pytest.fixture
@@ -89,15 +87,10 @@ def s3(monkeypatch, tmp_path) -> Iterator[str]:
     server.stop()
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_a_clone_pulls_pictures_and_results_and_runs_nothing(project, tmp_path, kind, request):
-    project.git("checkout", "--quiet", "-b", f"shared-{kind}", "main")
-    if kind == "folder":
-        project.dvc("remote", "add", "--default", "shared", str(tmp_path / "remote"))
-    else:
-        url = request.getfixturevalue("s3")
-        project.dvc("remote", "add", "--default", "shared", "s3://taller/store")
-        project.dvc("remote", "modify", "shared", "endpointurl", url)
+def test_a_clone_pulls_pictures_and_results_and_runs_nothing(project, tmp_path, s3):
+    project.git("checkout", "--quiet", "-b", "shared", "main")
+    project.dvc("remote", "add", "--default", "shared", "s3://taller/store")
+    project.dvc("remote", "modify", "shared", "endpointurl", s3)
     project.commit("a remote")
     project.dvc("push", "--quiet")
     clone = Project(tmp_path / "clone")
@@ -128,7 +121,7 @@ def test_a_clone_that_pulls_only_what_it_runs_says_what_is_missing(project, tmp_
 
 def test_a_second_dvc_waits_or_says_who_is_there_and_harms_nobody(project):
     project.git("checkout", "--quiet", "-b", "both", "main")
-    project.set("kfold_train.cnn.epochs=4")
+    project.set("compare.rope=0.01")
     command = ["dvc", "--wait-for-lock", "repro"]  # make repro
     first, second = project.start(*command), project.start(*command)
     texts = [process.communicate()[0] for process in (first, second)]
@@ -139,16 +132,3 @@ def test_a_second_dvc_waits_or_says_who_is_there_and_harms_nobody(project):
     assert 0 in (first.returncode, second.returncode)
     assert project.repro() == {}
     assert project.dvc("status").strip() == UP_TO_DATE
-
-
-def test_the_root_does_not_know_the_study(project):
-    assert (project.folder / "estudio/dvc.yaml").exists()
-    with (project.folder / "estudio/params.yaml").open("a", encoding="utf-8") as file:
-        file.write("\nextra: 1\n")
-    assert project.dvc("status").strip() == UP_TO_DATE
-    assert project.repro() == {}
-    assert not [name for name in project.lock() if name.startswith(("ajuste", "estudio"))]
-    names = project.dvc("stage", "list", "--name-only", "--all").split()
-    assert not [name for name in names if "estudio" in name or "ajuste" in name]
-    table = project.dvc("exp", "show", "--csv")
-    assert "estudio" not in table.splitlines()[0].replace("resultados/estudio.csv", "")

@@ -18,7 +18,6 @@ KILLS = {
     "kfold_train@simple_nn": (os.killpg, signal.SIGINT),  # Ctrl-C
     "kfold_train@cnn": (os.kill, signal.SIGKILL),  # of DVC alone
     "finetune@resnet18": (os.killpg, signal.SIGKILL),  # of all
-    "evaluate": (os.kill, signal.SIGTERM),
 }
 
 

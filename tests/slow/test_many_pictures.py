@@ -1,4 +1,4 @@
-"""Real data at length: writers, a package of Debian's, damaged pictures, and very many of them."""
+"""Real data at length: a package of Debian's, damaged pictures, and very many of them."""
 
 import io
 import subprocess
@@ -14,26 +14,6 @@ from taller.common.errors import UserError
 from taller.datasets import idx, pictures
 
 ROOT = Path(__file__).parents[2]
-
-
-def variance_ratio(ink: np.ndarray, labels: np.ndarray, writers: np.ndarray) -> float:
-    """How much writers differ in the ink they use for the same digit: F of a one-way analysis."""
-    rest = ink - np.array([ink[labels == digit].mean() for digit in range(10)])[labels]
-    _, writers, counts = np.unique(writers, return_inverse=True, return_counts=True)
-    between = (np.bincount(writers, rest) ** 2 / counts).sum()
-    within = (rest**2).sum() - between
-    return (between / (len(counts) - 1)) / (within / (len(ink) - len(counts)))
-
-
-def test_the_pixels_show_who_wrote_them(mnist):
-    """Whoever presses hard does so in all that he writes, and in nobody else's."""
-    for data in mnist:
-        ink = data.images.mean(axis=(1, 2, 3))
-        ratio = variance_ratio(ink, data.labels, data.groups)
-        assert ratio > 30
-        # Neighbours in the files are often of one writer, so that one row aside some still fit.
-        for aside in (-1, 1):
-            assert ratio > 2 * variance_ratio(ink, data.labels, np.roll(data.groups, aside))
 
 
 def test_fashion_mnist_is_to_be_had(tmp_path):

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 import results
 from dvc_render.base import Renderer
-from dvc_render.vega_templates import Template
 from results import CNN, SIMPLE, TUNED
 
 from stages.compare import Params, compare
@@ -26,7 +25,6 @@ from tools.prepare import write_plots_page
 ROOT = Path(__file__).parents[2]
 OFFLINE_PAGE = "page.offline.html"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-TEMPLATES = sorted(ROOT.glob(".dvc/plots/*.json"))
 # The browser itself refuses and reports whatever is not on this disk, of any kind.
 OFFLINE = (
     '<meta http-equiv="Content-Security-Policy" '
@@ -218,11 +216,3 @@ def assert_table(repo: Path, texts: list[str]) -> None:
         assert f"{100 * float(row['ECE (prueba)']):.2f}".replace(".", ",") in texts
         assert row["Log loss"].replace(".", ",") in texts
     assert {"Exhaustividad", "(recall)", "ninguno", "letras", "10\u00a0000", "5000"} <= {*texts}
-
-
-@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
-def test_templates_have_the_anchors_that_dvc_and_editors_fill(template):
-    content = json.loads(template.read_text(encoding="utf-8"))
-    anchors = {"data"} if template.stem == "table" else {"data", "plot_width", "plot_height"}
-    anchors |= {"color"} if template.stem in ("loss", "fold_scores") else set()
-    assert all(Template(content, template.stem).has_anchor(anchor) for anchor in anchors)

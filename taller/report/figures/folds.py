@@ -65,8 +65,8 @@ def draw(models: Sequence[Result], metric: Metric) -> Figure:
     axes.xaxis.set_major_formatter(lambda value, _: format.number(value))
     axes.grid(visible=False, axis="y")
     figure.legend(
-        *axes.get_legend_handles_labels(), loc="outside lower center", ncols=min(3, len(models)),
-        markerscale=8 / size,
+        *axes.get_legend_handles_labels(), loc="outside lower center", markerscale=8 / size,
+        ncols=2 if len(models) == 4 else min(3, len(models)),
     )  # fmt: skip
     return figure
 

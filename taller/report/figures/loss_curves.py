@@ -15,7 +15,8 @@ DASHES = {"entrenamiento": "--", "validación": "-"}
 
 def draw(models: Sequence[Result]) -> Figure:
     """Mean loss per epoch with its range over the folds, a panel per model."""
-    figure, panels = style.panels(len(models), 4.6, "Curvas de pérdida", sharey=True)
+    columns = 2 if len(models) == 4 else 3
+    figure, panels = style.panels(len(models), 4.6, "Curvas de pérdida", columns, sharey=True)
     for axes, (result, *look) in zip(panels, style.looks(models), strict=True):
         _curves(axes, result, *look)
         axes.set(title=result.model, xlabel="Época", yscale="log")
