@@ -38,7 +38,7 @@ setup: .venv/.ready
 # Before the first stage: params.yaml is checked, and the page of plots made to work offline.
 repro: $(if $(SCHEDULER),.venv/.ready-cluster,setup)
 	@.venv/bin/python -m tools.prepare
-	@echo 'runs what is out of date: MNIST from nothing 5 to 12 minutes on two cores, and 250 MB'
+	@echo 'runs what is out of date: MNIST from nothing 8 to 20 minutes on two cores, and 250 MB'
 	.venv/bin/dvc --wait-for-lock repro
 	@echo 'the answer, in Spanish: resultados/informe.md'
 
