@@ -615,13 +615,13 @@ def test_the_workshops_thought_is_held_against_what_came_out(digits, source, ver
         assert "cambian a la vez el preentrenamiento, la primera capa y la manera de" in text
 
 
-TUNING = """modelo,tasa de aprendizaje,épocas,accuracy,en la cuadrícula,elegida
-SimpleNN,0.003,10,0.976238,sí,sí
-SimpleNN,0.003,5,0.9,sí,no
-CNN,0.003,2,0.989876,sí,sí
-CNN,0.01,4,0.98,sí,no
-SimpleNN,0.001,10,0.966951,no,no
-"""
+TUNING = """modelo,tasa de aprendizaje,épocas,hiperparámetro propio,valor,accuracy,en la cuadrícula,elegida
+SimpleNN,0.003,10,dropout,0,0.976238,sí,sí
+SimpleNN,0.003,5,dropout,0,0.9,sí,no
+CNN,0.003,2,units,64,0.989876,sí,sí
+CNN,0.001,4,units,64,0.988676,sí,no
+SimpleNN,0.001,10,dropout,0,0.966951,no,no
+"""  # noqa: E501
 STUDY = """fuente,capas entrenadas,primera capa,accuracy,imágenes,épocas,accuracy de SimpleNN,accuracy de CNN
 none,fc,sum_rgb,0.8774,5000,5,0.927,0.9618
 letters,fc,sum_rgb,0.9812,5000,5,0.927,0.9618
@@ -636,6 +636,7 @@ def test_the_tables_of_the_study_are_said_where_they_have_rows(digits):
     for said in (
         f"la exactitud fue del 97,62{SPACE}% en SimpleNN y del 98,99{SPACE}% en CNN.",
         "En SimpleNN ganó el mayor número de épocas", "Los de ResNet18 no se probaron así.",
+        "con una tasa de 0,003, 2 épocas y `units`: 64, acierta 0,12 puntos más en esa única",
         f"con una tasa constante de 0,001, da un 96,70{SPACE}%", "con 5000 imágenes y 5 épocas",
         f"con letras, 98,1{SPACE}% entrenando la última capa y 98,8{SPACE}% entrenando todas las",
         f"sin preentrenar, 87,7{SPACE}%", f"el código del taller, al 94,6{SPACE}%", "(estudio.png)",

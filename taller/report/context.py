@@ -42,8 +42,9 @@ def context(
     the best of the others (``between``) and the first SimpleNN (``workshop``); and ``few``, who has
     fewer folds than others. ``lead`` is what the first sentence says, ``against`` are the pairs of
     the summary, ``isolating`` those that tell what pretraining gives, with the settings that differ
-    besides, ``further`` the other fine-tuned ones against ``tuned``. ``networks`` is how many
-    pretrained ones there are; the rest says what it is of.
+    besides, ``further`` the other fine-tuned ones against ``tuned``, ``passed_over`` the best cells
+    of the grid whose settings are not the model's. ``networks`` is how many pretrained ones there
+    are; the rest says what it is of.
     """
     models, scratch, ranking = comparison.models, comparison.scratch, comparison.ranking
     winner, second, *_ = *ranking, None
@@ -89,6 +90,7 @@ def context(
         "confused": [_confused(one, names) for one in models],
         "on_test": [_on_test(pair, comparison) for pair in comparison.pairs],
         "tuning": tuning.to_dict("records"),
+        "passed_over": [one for result in models for one in _passed_over(result, tuning)],
         "study": study.to_dict("records"),
     }
 
@@ -126,6 +128,23 @@ def _chosen(result: Result) -> list[tuple[dict[str, Any], int]]:
         for one in result.fit["chosen"]
     )
     return [(dict(settings), fits) for settings, fits in taken.most_common()]
+
+
+def _passed_over(result: Result, tuning: pd.DataFrame) -> list[tuple[str, dict[str, Any], float]]:
+    """Its best cell of the grid where it has the settings of another one, and by how much it is."""
+    if tuning.empty or result.model not in set(tuning["modelo"]):
+        return []
+    grid = tuning[(tuning["modelo"] == result.model) & (tuning["en la cuadrícula"] == "sí")]
+    training = result.fit["training"]
+    training = training | training["model_params"]
+    same = (grid["tasa de aprendizaje"] == training["learning_rate"]) & (
+        grid["épocas"] == training["epochs"]
+    )
+    same &= grid["valor"] == grid["hiperparámetro propio"].map(training)
+    best = grid[grid["elegida"] == "sí"].iloc[0]
+    if same.sum() != 1 or same[best.name]:
+        return []
+    return [(result.short, best.to_dict(), best["accuracy"] - grid.loc[same, "accuracy"].item())]
 
 
 def _letters(finetuned: Sequence[Result]) -> list[dict[str, Any]]:
