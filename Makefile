@@ -9,7 +9,7 @@ PYTEST := .venv/bin/python -m pytest --numprocesses auto --dist loadfile
 .PHONY: help setup repro use test verify bench exps diff predict ajuste estudio worker lint
 help:
 	@echo 'make repro     the whole pipeline, or what of it is out of date'
-	@echo 'make use DATASET=NAME FROM=FOLDER   your own pictures;  make use DATASET=MNIST: back'
+	@echo 'make use DATASET=NAME FROM=FOLDER   your own pictures; ALL=1: and what takes long'
 	@echo 'make predict IMAGE=photo.png   what the trained model sees in a picture'
 	@echo 'make diff REV=main   metrics and plots, here and in another revision'
 	@echo 'make exps      experiments: the metrics and params in which they differ'

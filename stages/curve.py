@@ -2,8 +2,8 @@
 
 Reads the training images, their folds and, of a fine-tuned contestant, its pretrained network. For
 each size and each fold of the first repeat the contestant is trained on so many of the images
-outside the fold, drawn by class, and validated in it. With all of them it would be what the
-cross-validation has measured, where the curve ends. Writes the scores.
+outside the fold, drawn by class, and validated in it. The curve ends with all of them, which is
+what cross-validation measures. Writes the scores; of a section that is gone, none.
 """
 
 from collections.abc import Callable
@@ -28,46 +28,51 @@ from taller.training.finetuning import Halves
 TRAIN = Path("data/train")
 # What is read, the inputs, and how a network is trained on some number of them.
 Prepared = tuple[list[Path], np.ndarray, Callable[[int], Training]]
+COLUMNS = ["images", "repeat", "fold", "metric", "value"]
 Sizes = list[Annotated[int, Field(ge=50, le=10_000_000)]]
 
 
 class Params(params.Section):
-    sections: list[str]
+    sections: list[Annotated[str, Field(pattern=r"^(kfold_train|finetune)\.[a-z][a-z0-9_]*$")]]
     sizes: Sizes
 
 
 def curve(section: str) -> None:
     sizes, seed = params.read("curve.sizes", Sizes), params.read("seed", Seed)
     threads, device = params.read("threads", Threads), params.read("device", Device)
+    kind, _, name = section.partition(".")
+    path = Path(f"resultados/curve/{section}.csv")
+    if name not in params.load()[kind]:
+        print(f"{section}: no such section in params.yaml, and so no curve")
+        files.write_text(path, f"{','.join(COLUMNS)}\n")
+        return
     data, folds = dataset.load(TRAIN), dataset.load_array(TRAIN / "folds.npy")
     device, prepare = engine.choose_device(device), from_scratch
     if section.startswith("finetune."):
         prepare = finetuned
     read_from, inputs, training_on = prepare(section, data, len(folds), seed, device, threads)
     most = len(data) - int(np.bincount(folds[0]).max())  # that every fold leaves to train on
-    rows, saved = [], []
+    rows, checkpoints = [], None
     for size in sorted({*sizes}):
-        if size >= most:
-            print(f"{section}: {size} images left out: a fold leaves {most}", flush=True)
+        if not data.classes <= size < most:
+            fits = f"expected {data.classes}, the classes, to {most - 1}, as a fold leaves {most}"
+            print(f"{section}: {size} images left out: {fits}", flush=True)
             continue
         training = replace(training_on(size), images=size, every_epoch=False)
         settings = {"config": training.config, "options": training.options, "threads": threads}
-        saved.append(
-            checkpoint.of_stage(
-                f"curve.{section}.{size}", read_from, seed=seed, device=device, **settings
-            )
+        checkpoints = checkpoint.of_stage(
+            f"curve.{section}", read_from, seed=seed, device=device, images=size, **settings
         )
         outcome = cross_validate(
             training, inputs, data.labels, folds[0],
-            label=f"{section} on {size} images", checkpoints=saved[-1],
+            label=f"{section} on {size} images", checkpoints=checkpoints,
         )  # fmt: skip
         rows += [{"images": size, **row} for row in outcome.scores]
 
-    columns = ["images", "repeat", "fold", "metric", "value"]
-    with files.atomic_write(Path(f"resultados/curve/{section}.csv")) as file:
-        pd.DataFrame(rows, columns=columns).to_csv(file, index=False, float_format="%.8g")
-    for one in saved:
-        one.remove()
+    with files.atomic_write(path) as file:
+        pd.DataFrame(rows, columns=COLUMNS).to_csv(file, index=False, float_format="%.8g")
+    if checkpoints:
+        checkpoints.remove()  # of all sizes
 
 
 def from_scratch(

@@ -119,12 +119,16 @@ def write(
     for one in made:
         if one.name in curves:
             rows = [
-                {"images": images, "repeat": 1, "fold": fold, "metric": metric, "value": value}
+                {"images": images, "repeat": 1, "fold": fold, "metric": key, "value": value}
                 for images, values in curves[one.name].items()
-                for fold, value in enumerate(values, 1)
+                for fold, accuracy in enumerate(values, 1)
+                for key, value in ((metric, accuracy), ("largest_class", 0.12))
             ]
             (place / "curve").mkdir(exist_ok=True)
-            pd.DataFrame(rows).to_csv(place / f"curve/{one.contestant.section}.csv", index=False)
+            columns = ["images", "repeat", "fold", "metric", "value"]
+            pd.DataFrame(rows, columns=columns).to_csv(
+                place / f"curve/{one.contestant.section}.csv", index=False
+            )
     sections["kfold_train"] = {one.name: {} for one in made if not one.source}
     sections["finetune"] = sections["pretrain"] = {one.name: {} for one in made if one.source}
     Path("params.yaml").write_text(yaml.safe_dump(sections, sort_keys=False), encoding="utf-8")

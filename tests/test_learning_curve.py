@@ -1,5 +1,6 @@
 """The curve of a contestant that learns from fewer images: its fits, and what is made of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,17 +35,27 @@ def test_the_stage_validates_every_fold_in_whole_after_so_many_images(digits, wo
     assert [*scores.index] == [(size, fold) for fold in (1, 2, 3)]
     assert scores["train_images"].eq(size).all() and scores["val_images"].eq(200).all()
     assert scores["accuracy"].gt(0.5).all()
-    assert "5000 images left out: a fold leaves 400" in capsys.readouterr().out
+    said = "5000 images left out: expected 10, the classes, to 399, as a fold leaves 400"
+    assert said in capsys.readouterr().out
+    curve("finetune.gone")  # as DVC runs it after `-S '~finetune.gone'`
+    assert len(pd.read_csv("resultados/curve/finetune.gone.csv")) == 0
+
+
+def gains(cnn, letters, curves) -> list[learning_curve.Gain]:
+    results.write(SIMPLE, cnn, letters, curves=curves)
+    comparison = read(params.contestants(), 0.005, "accuracy")
+    sections = ["kfold_train.cnn", "finetune.cnn_letters"]
+    curves = learning_curve.read(comparison, sections)
+    assert [curve.points[-1] for curve in curves] == [
+        (400, one.mean("accuracy")) for one in comparison.models[1:]
+    ]
+    return learning_curve.gains(comparison, curves)
 
 
 def test_gains_are_intervals_that_know_how_far_the_draws_overlap(workdir):
     few = {2: [0.85, 0.87, 0.86], 200: [0.9, 0.93, 0.92]}
     curves = {"cnn": few, "cnn_letters": {2: [0.8, 0.95, 0.91], 200: [0.9001, 0.9302, 0.9203]}}
-    letters = LETTERS.but(scores=HIGH)
-    results.write(SIMPLE, CNN, letters, curves=curves)
-    comparison = read(params.contestants(), 0.005, "accuracy")
-    sections = ["kfold_train.cnn", "finetune.cnn_letters"]
-    (gain,) = learning_curve.gains(comparison, learning_curve.read(comparison, sections))
+    (gain,) = gains(CNN, LETTERS.but(scores=HIGH), curves)
     assert (gain.pair.first.name, gain.pair.second.name) == ("cnn_letters", "cnn")
     assert [images for images, _, _ in gain.rows] == [2, 200, 400]
     # Of two images hardly any is drawn twice: a plain t-test. Of half of them, half the overlap.
@@ -56,5 +67,15 @@ def test_gains_are_intervals_that_know_how_far_the_draws_overlap(workdir):
         assert difference[:2] == pytest.approx((mean, low), rel=0.01)
     assert gain.rows[-1][1:] == (gain.pair.difference, gain.pair.verdict)
     assert [verdict for _, _, verdict in gain.rows] == ["unknown", "equal", "better"]
-    assert gain.enough is None
-    assert gain.__class__(gain.pair, gain.rows[:-1]).enough == 200
+    assert (gain.enough, gain.undecided) == (None, [2])
+    assert replace(gain, rows=gain.rows[:-1]).enough == 200
+
+
+def test_no_size_no_gain_few_folds_a_gain_on_them_and_no_skill_none(workdir):
+    none = {50: []}
+    assert gains(CNN, LETTERS, {"cnn": none, "cnn_letters": none}) == []
+    blind, better = {50: [0.03, 0.04, 0.05]}, {50: [0.08, 0.09, 0.1]}  # the largest class has 0.12
+    few = LETTERS.but(scores=HIGH[:2], folds=2)
+    for values, verdict in ((better, "no_skill"), ({50: HIGH}, "better")):
+        (gain,) = gains(CNN, few, {"cnn": blind, "cnn_letters": values})
+        assert gain.rows[0][2] == verdict and gain.pair.folds == 2

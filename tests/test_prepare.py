@@ -25,7 +25,7 @@ BAD = {
     "finetune.resnet18.start=modelos/base/vgg": "finetune.resnet18.start: .*, found modelos",
     "finetune.resnet18.start=data/resnet18/raw": "finetune.resnet18.start: .* download gets",
     "~pretrain.resnet18": "finetune.resnet18.start: expected what pretrain makes",
-    "curve.sections=[finetune.cnn]": "curve.sections: expected contestants .*, found finetune.cnn",
+    "curve.sections=[cnn]": "curve.sections.0: ",
     "curve.sizes=[10]": "curve.sizes.0: ",
     "download=[]": "download: expected MNIST in it",
     "dataset=KMNIST": "download: expected KMNIST in it",

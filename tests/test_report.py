@@ -366,7 +366,7 @@ def test_a_control_of_two_folds_is_told_with_them_and_does_not_win(workdir):
     assert ", en 2 de 3 pliegues), una pérdida; difieren además en `epochs`." in text
     assert "control se mide solo en 2 de 3 pliegues" in text and "no puede ganar" in text
     assert f"99,85{SPACE}% en control (2 de 3 pliegues)" in text
-    assert row(text, "todo frente a control (solo el preentrenamiento; 2 pliegues)")
+    assert row(text, "todo frente a control (preentrenamiento y ajustes; 2 pliegues)")
     open_ = report(made(SIMPLE, CNN.but(scores=MIDDLE), control.but(scores=[0.91, 0.99]), tuned))
     assert (
         "Para decidir entre todo y control hacen falta más pliegues de control (`folds`)." in open_
@@ -383,10 +383,10 @@ def test_the_same_network_with_letters_and_without_isolates_pretraining(workdir)
         "y el preentrenamiento (letras − CNN), +2,01, una mejora. El segundo paso cambia solo"
         in text
     )
-    assert (
-        "**Qué da el preentrenamiento.** La misma red con y sin preentrenamiento, letras (fine-"
-        in summary
-    )
+    assert "Qué da el preentrenamiento" not in summary  # as it is the second step
+    other = letters.but(training=training | {"epochs": 9})
+    text = report(made(SIMPLE.but(scores=LOW), CNN.but(scores=MIDDLE), TUNED, other))
+    assert "El segundo paso cambia el preentrenamiento y `epochs`." in text
     assert "aislar el preentrenamiento hace falta" not in text
     # Of another size, and tuned in its last layer alone.
     assert row(text, "letras frente a ResNet18 (arquitectura y capas que se ajustan)")
@@ -687,12 +687,15 @@ def test_what_pretraining_gives_with_fewer_images_is_said_and_from_where_on_it_i
     sections = ["kfold_train.cnn", "finetune.cnn_letters"]
     gains = learning_curve.gains(comparison, learning_curve.read(comparison, sections))
     text = report(comparison, gains=gains)
-    assert lead(text).startswith("Empatan la CNN ajustada y la CNN: aciertan lo mismo")
+    assert lead(text).startswith(
+        "Basta entrenar desde cero: la CNN acierta lo mismo que la CNN ajust"
+    )
     assert (
         "La diferencia entre la CNN ajustada y la CNN es de +5,00 puntos con 20 imágenes, +5,00 "
-        "con 60, −0,01 con 150 y +0,01 con 400: desde 150 es prácticamente nada." in text
+        "con 60, −0,01 con 150 y +0,01 con 400: de estas cantidades, desde 150 se puede decir que "
+        "es prácticamente nada." in text
     )
-    part = section(text, "¿Desde cuántas imágenes deja de importar?")
+    part = section(text, "¿Desde cuántas imágenes deja de importar el *fine-tuning*?")
     equal = "prácticamente iguales"
     assert re.findall(r"^\| (\d+) \|.*\| ([\w ]+) \|$", part, re.M) == [
         ("20", "mejor"), ("60", "mejor"), ("150", equal), ("400", equal),

@@ -41,10 +41,10 @@ def context(
     the fine-tuned, a control only if all are; of those from scratch ``best``, the first (``base``),
     the best of the others (``between``) and the first SimpleNN (``workshop``); and ``few``, who has
     fewer folds than others. ``lead`` is what the first sentence says, ``against`` are the pairs of
-    the summary, ``isolating`` those that tell what pretraining gives, with the settings that differ
-    besides, ``further`` the other fine-tuned ones against ``tuned``, ``passed_over`` the best cells
-    of the grid whose settings are not the model's. ``networks`` is how many pretrained ones there
-    are; the rest says what it is of.
+    the summary, ``isolating`` those that tell what pretraining gives, ``further`` the other
+    fine-tuned ones against ``tuned``, ``passed_over`` the best cells of the grid whose settings are
+    not the model's. ``networks`` is how many pretrained ones there are; the
+    rest says what it is of.
     """
     models, scratch, ranking = comparison.models, comparison.scratch, comparison.ranking
     winner, second, *_ = *ranking, None
@@ -70,7 +70,7 @@ def context(
         "workshop": next((one for one in scratch if one.fit["network"] == "simple_nn"), None),
         "lead": decisive and _lead(decisive, comparison),
         "against": against,
-        "isolating": [(pair, _differing(pair)) for pair in comparison.isolating],
+        "isolating": comparison.isolating,
         "further": [
             comparison.pair(one, tuned) for one in ranking if tuned and one.source and one != tuned
         ],
@@ -106,16 +106,6 @@ def _lead(pair: Pair, comparison: Comparison) -> dict[str, Any]:
     if pair.verdict in ("unknown", "no_skill") or winner not in comparison.skilled:
         how = "unknown"
     return {"winner": winner, "loser": loser, "how": how, "gap": abs(pair.difference.value)}
-
-
-def _differing(pair: Pair) -> list[str]:
-    """The settings of training that both models have, and that differ."""
-    one, other = (
-        result.fit["training"] | result.fit["training"]["model_params"]
-        for result in (pair.first, pair.second)
-    )
-    ignored = {"trained", "frozen", "model_params", "optimizer"}  # weight decay decides the last
-    return [key for key in one if key in {*other} - ignored and one[key] != other[key]]
 
 
 def _chosen(result: Result) -> list[tuple[dict[str, Any], int]]:

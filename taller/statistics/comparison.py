@@ -160,6 +160,27 @@ class Pair:
         return [name for name, (first, second) in parts.items() if first != second]
 
     @property
+    def differing(self) -> list[str]:
+        """The settings of training in which they differ, as far as both have them.
+
+        Of one that is fine-tuned, also those that treat its layers unlike those of a fresh network.
+        """
+        one, other = (
+            result.fit["training"] | result.fit["training"]["model_params"]
+            for result in (self.first, self.second)
+        )
+        ignored = {
+            "trained",
+            "frozen",
+            "model_params",
+            "optimizer",
+        }  # weight decay decides the last
+        common = [key for key in one if key in {*other} - ignored and one[key] != other[key]]
+        usual = {"stem": "sum_rgb", "body_lr_factor": 1.0}
+        alone = [key for key in usual if (key in one) != (key in other)]
+        return common + [key for key in alone if (one | other)[key] != usual[key]]
+
+    @property
     def isolates(self) -> bool:
         """Whether the difference is what pretraining gives: a network with it, and without."""
         return self.changes == ["pretraining"] and self.first.pretrained != self.second.pretrained

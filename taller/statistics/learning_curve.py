@@ -1,34 +1,48 @@
-"""How right contestants are that learn from fewer images, and how much pretraining gives there."""
+"""How right contestants are that learn from fewer images, and how much fine-tuning gives there."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
+import numpy as np
 import pandas as pd
 
 from taller.statistics import folds
-from taller.statistics.comparison import RESULTS, Comparison, Conclusion, Pair, Result, read_table
+from taller.statistics.comparison import (
+    LARGEST_CLASS,
+    RESULTS,
+    Comparison,
+    Conclusion,
+    Pair,
+    Result,
+    read_table,
+)
 from taller.statistics.folds import Estimate
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A contestant's scores of `Comparison.metric`, by images and by fold of the first repeat.
+    """A contestant's scores with fewer images, and with all that the folds leave.
 
-    `scores` has a row for each size, ascending, whose index is the images that it trains on; the
-    last one are the images that the folds leave, on average, as cross-validation has measured.
+    `scores` and `largest` (always naming the largest class) have a row for each number of images,
+    ascending, and a column for each fold of the first repeat, of `Comparison.metric`. `end` is what
+    cross-validation measures, on `most` images.
     """
 
     result: Result
     scores: pd.DataFrame
+    largest: pd.DataFrame
+    most: int
+    end: Estimate
 
     @property
     def points(self) -> list[tuple[int, Estimate]]:
         """Images, and the mean of the folds with its interval."""
-        return [
-            (int(images), folds.corrected_interval(row.to_numpy(), self.overlap(images), 0.0, 1.0))
-            for images, row in self.scores.iterrows()
-        ]
+        points = []
+        for images, row in self.scores.iterrows():
+            values, overlap = row.to_numpy(), self.overlap(images)
+            points.append((int(images), folds.corrected_interval(values, overlap, 0.0, 1.0)))
+        return [*points, (self.most, self.end)]
 
     def overlap(self, images: int) -> float:
         """What corrects the variance of a mean over folds (`folds`), on draws of so many images.
@@ -36,7 +50,7 @@ class Curve:
         Two draws share fewer images than the whole training sets do, in proportion to their size.
         That the correlation of scores shrinks as they do is an assumption of this project.
         """
-        return self.result.overlap * images / self.scores.index[-1]
+        return self.result.overlap * images / self.most
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,36 +73,56 @@ class Gain:
             least = images
         return least
 
+    @property
+    def undecided(self) -> list[int]:
+        """The images with which it cannot be told."""
+        return [images for images, _, verdict in self.rows if verdict in ("unknown", "no_skill")]
+
 
 def read(comparison: Comparison, sections: Sequence[str]) -> list[Curve]:
     """The curves of the contestants whose sections of params.yaml these are.
 
     A `UserError` names a file that cannot be read.
     """
-    curves = []
+    curves, metric = [], comparison.metric
     for one in comparison.models:
         if one.contestant.section in sections:
             table = read_table(RESULTS / f"curve/{one.contestant.section}.csv")
-            table = table[table["metric"] == comparison.metric]
-            scores = table.pivot(index="images", columns="fold", values="value")
-            first = one.splits.loc[1]
-            scores.loc[round(first["train_images"].mean())] = first[comparison.metric]
-            curves.append(Curve(one, scores.dropna(axis="columns").astype("float64")))
+            scores, largest = (
+                table[table["metric"] == name]
+                .pivot(index="images", columns="fold", values="value")
+                .astype(np.float64)
+                for name in (metric, LARGEST_CLASS[metric])
+            )
+            most = round(one.splits.loc[1, "train_images"].mean())
+            curves.append(Curve(one, scores, largest, most, one.mean(metric)))
     return curves
 
 
 def gains(comparison: Comparison, curves: Sequence[Curve]) -> list[Gain]:
-    """Of every fine-tuned contestant over every one from scratch, on the folds that both have."""
+    """Of every fine-tuned contestant over every one from scratch, of curves with fewer images."""
     outcome = []
     for tuned, other in product(curves, curves):
-        if tuned.result.source and not other.result.source:
-            pair, rows = comparison.pair(tuned.result, other.result), []
-            differences = (tuned.scores - other.scores).dropna(axis="columns").dropna()
-            for images, row in differences.iloc[:-1].iterrows():
-                values, overlap = row.to_numpy(), tuned.overlap(images)
-                posterior = folds.bayesian_correlated_t(values, overlap, comparison.rope)
-                interval = folds.corrected_interval(values, overlap, -1.0, 1.0)
-                rows.append((int(images), interval, posterior.verdict))
-            rows.append((int(differences.index[-1]), pair.difference, pair.verdict))
-            outcome.append(Gain(pair, rows))
+        if not tuned.result.source or other.result.source:
+            continue
+        pair, rows = comparison.pair(tuned.result, other.result), []
+        differences = (tuned.scores - other.scores).dropna()
+        for images, row in differences.iterrows():
+            values, overlap = row.to_numpy(), tuned.overlap(images)
+            interval = folds.corrected_interval(values, overlap, -1.0, 1.0)
+            verdict: Conclusion = folds.bayesian_correlated_t(
+                values, overlap, comparison.rope
+            ).verdict
+            best = {"better": tuned, "worse": other}.get(verdict)
+            if best and not _has_skill(best, images, comparison.rope):
+                verdict = "no_skill"
+            rows.append((int(images), interval, verdict))
+        if rows:
+            outcome.append(Gain(pair, [*rows, (tuned.most, pair.difference, pair.verdict)]))
     return outcome
+
+
+def _has_skill(curve: Curve, images: int, rope: float) -> bool:
+    """Whether it beats always naming the largest class, as who is called better has to."""
+    over = (curve.scores - curve.largest).loc[images].to_numpy()
+    return folds.bayesian_correlated_t(over, curve.overlap(images), rope).verdict == "better"

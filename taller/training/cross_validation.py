@@ -267,7 +267,8 @@ def _inner_fold(
     if training.origins is not None:
         origins, splitter = training.origins[rows], StratifiedGroupKFold
         parts = min(parts, len(np.unique(origins)))
-    if (training.images or len(labels)) < LEAST_TO_CHOOSE or parts < 2:
+    few = (training.images or len(labels)) < LEAST_TO_CHOOSE
+    if few or parts < 2 or np.bincount(labels[rows]).max() < parts:
         return None
     splits = splitter(parts, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
