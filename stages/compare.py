@@ -5,6 +5,7 @@ cross-validation. Deletes the results without a section in params.yaml.
 """
 
 import shutil
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from taller.report.figures import (
 from taller.report.format import render
 from taller.statistics import learning_curve as learning
 from taller.statistics.comparison import RESULTS, Comparison, Metric, read, read_table
+from taller.statistics.learning_curve import Curve, Gain
 
 
 class Params(params.Section):
@@ -53,8 +55,7 @@ def compare() -> None:
     gains = learning.gains(comparison, curves)
     studies = [read_table(RESULTS / f"{name}.csv") for name in ("ajuste", "estudio")]
     # All that can be wrong with what is read is said before anything is written.
-    drawn = draw_pictures(comparison)
-    drawn["curva_aprendizaje"] = learning_curve.draw(comparison, curves, gains)
+    drawn = draw_pictures(comparison, curves, gains)
     report = render("informe.es.md.j2", context(comparison, gains, *studies))
     table, metrics = tables.comparison_table(comparison), tables.metrics(comparison, settings.pairs)
     with files.atomic_write(RESULTS / "comparacion_metrics.csv") as file:
@@ -87,7 +88,9 @@ def delete_leftovers(known: set[Path]) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def draw_pictures(comparison: Comparison) -> dict[str, style.Figure]:
+def draw_pictures(
+    comparison: Comparison, curves: Sequence[Curve] = (), gains: Sequence[Gain] = ()
+) -> dict[str, style.Figure]:
     """Draw the pictures, by the names of their files without the ending."""
     models, data = comparison.models, comparison.data
     metric, names = comparison.metric, style.class_labels(data["names"])
@@ -99,6 +102,7 @@ def draw_pictures(comparison: Comparison) -> dict[str, style.Figure]:
             letters = [dataset.load(base / "letters"), facts]
     return {
         "ejemplo_mnist": images.example(sample.images[0], names[sample.labels[0]]),
+        "curva_aprendizaje": learning_curve.draw(comparison, curves, gains),
         "curva_loss": loss_curves.draw(models),
         "folds": folds.draw(models, metric),
         "coste": cost.draw(models, metric),

@@ -96,7 +96,7 @@ def test_metrics_are_of_the_metric_that_decides(workdir, monkeypatch):
     balanced = [0.9, 0.91, 0.92], [0.7, 0.71, 0.75]  # accuracies have the other order
     models = [one.but(balanced=row) for one, row in zip(THREE[1:], balanced, strict=True)]
     answers = results.write(*models, pairs=["resnet18-cnn"], metric="balanced_accuracy")
-    monkeypatch.setattr("stages.compare.draw_pictures", lambda _: {})
+    monkeypatch.setattr("stages.compare.draw_pictures", lambda *_: {})
     compare()
     tests = [balanced_accuracy_score(true, log.argmax(axis=1)) for true, log in answers.values()]
     assert read("metrics.json") == {
@@ -116,7 +116,7 @@ def test_metrics_are_of_the_metric_that_decides(workdir, monkeypatch):
 def test_of_null_data_no_model_is_called_a_winner(workdir, monkeypatch, capsys):
     null = {"largest_class": 0.95}
     results.write(*(one.but(scores=[0.9, 0.94, 0.95], metrics=null) for one in (SIMPLE, CNN)))
-    monkeypatch.setattr("stages.compare.draw_pictures", lambda _: {})
+    monkeypatch.setattr("stages.compare.draw_pictures", lambda *_: {})
     compare()
     assert "nothing beats always naming the largest class; read" in capsys.readouterr().out
     over = read("detalle.json")["models"]["cnn"]["over_largest_class"]
@@ -125,7 +125,7 @@ def test_of_null_data_no_model_is_called_a_winner(workdir, monkeypatch, capsys):
 
 def test_one_fold_and_one_epoch_go_through(workdir, monkeypatch):
     results.write(SIMPLE.but(scores=[0.9]), CNN.but(scores=[0.95]), epochs=1)
-    monkeypatch.setattr("stages.compare.draw_pictures", lambda _: {})
+    monkeypatch.setattr("stages.compare.draw_pictures", lambda *_: {})
     compare()
     assert read("detalle.json")["assumptions"] == ["falling", "falling", "folds"]
     assert "nan" not in Path("resultados/comparacion_metrics.csv").read_text().lower()
@@ -133,7 +133,7 @@ def test_one_fold_and_one_epoch_go_through(workdir, monkeypatch):
 
 def test_what_is_no_section_any_more_is_deleted_and_counts_for_nothing(workdir, monkeypatch):
     results.write(*THREE)
-    monkeypatch.setattr("stages.compare.draw_pictures", lambda _: {})
+    monkeypatch.setattr("stages.compare.draw_pictures", lambda *_: {})
     before = {*Path("resultados").rglob("*")}
     for folder in ("cv/scratch/old", "cv/finetuned/old", "pretrain/old/letters"):
         Path("resultados", folder).mkdir(parents=True)

@@ -69,7 +69,7 @@ def main(raw: Path) -> None:
         finetune.finetune(name)
     evaluate.evaluate()
     if "NO_PICTURES" in os.environ:
-        compare.draw_pictures = lambda _: {}
+        compare.draw_pictures = lambda *_: {}
     compare.compare()
     written = (
         path for place in ("data", "modelos", "resultados") for path in Path(place).rglob("*")

@@ -111,7 +111,9 @@ def test_a_clone_that_pulls_only_what_it_runs_says_what_is_missing(project, tmp_
     project.git("clone", "--quiet", ".", str(clone.folder))
     clone.set("kfold_train.cnn.epochs=3")
     text = clone.dvc("repro", "--pull", "--allow-missing", code=255)
-    assert stages_of(text) == [("kfold_train@cnn", "ran"), ("evaluate", "ran")]
+    assert {*stages_of(text)} == {
+        ("kfold_train@cnn", "ran"), ("curve@kfold_train.cnn", "ran"), ("evaluate", "ran")
+    }  # fmt: skip
     (line,) = [line for line in text.splitlines() if line.startswith("evaluate: ")]
     assert line.endswith(": missing; run dvc pull, or dvc repro")
     assert clone.git("diff", "--stat", "--", "resultados") == ""

@@ -8,7 +8,7 @@ CELL = "ajuste_simple_nn@0.01-5-0.0"
 def test_a_cell_reruns_after_the_code_that_decides_its_numbers_alone(project):
     estudio = Project(project.folder / "estudio")
     assert estudio.repro(CELL) == {"code": "ran", CELL: "ran"}
-    assert project.git("status", "--porcelain").split() == ["A", "estudio/dvc.lock"]
+    assert project.git("status", "--porcelain").split() == ["M", "estudio/dvc.lock"]
     append(project, "taller/report/tables.py")
     append(project, "taller/training/__pycache__/new.pyc")
     assert estudio.repro(CELL) == {"code": "ran"}

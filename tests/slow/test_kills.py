@@ -13,7 +13,7 @@ from project import STAGES, stages_of
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="no /proc: kills are NOT tested"
 )
-PATIENCE = 30  # seconds in which what a killed DVC started has to end
+PATIENCE = 120  # seconds in which what a killed DVC started has to end
 KILLS = {
     "kfold_train@simple_nn": (os.killpg, signal.SIGINT),  # Ctrl-C
     "kfold_train@cnn": (os.kill, signal.SIGKILL),  # of DVC alone

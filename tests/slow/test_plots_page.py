@@ -203,7 +203,7 @@ def test_the_page_draws_everything_offline_in_spanish(repo, browser, command, tm
 
 def test_metrics_diff_fits_80_columns(repo):
     lines = dvc(repo, "metrics", "diff", "--all", *REVISIONS[:2]).splitlines()
-    assert len(lines) == 1 + 2 * 3 + 2 * 3 and max(len(line.rstrip()) for line in lines) <= 80
+    assert len(lines) == 1 + 2 * 3 + 2 * 2 and max(len(line.rstrip()) for line in lines) <= 80
 
 
 def assert_table(repo: Path, texts: list[str]) -> None:

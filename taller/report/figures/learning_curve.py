@@ -35,6 +35,8 @@ def draw(comparison: Comparison, curves: Sequence[Curve], gains: Sequence[Gain])
         if axes.get_legend_handles_labels()[0]:
             axes.legend()
     if not curves:
+        scores.set_axis_off()
+        differences.set_axis_off()
         scores.annotate(
             "sin curvas: curve.sections está vacío", (0.5, 0.5), xycoords="axes fraction",
             ha="center", color=style.QUIET,
