@@ -72,11 +72,6 @@ PARTS = {
         Case("by", "ours:grown", {"axis": axis, "values": values}, portable=True)
         for axis, values in AXES.items()
     ],
-    "products": [
-        Case(f"{network}, {numerics}", f"ours:{function}", portable=numerics == "portable")
-        for network, function in (("SimpleNN", "simple_share"), ("ResNet-18", "frozen_share"))
-        for numerics in ("portable", "native")
-    ],
     "repro": [Case("dvc repro", "project:nothing_to_do")],
     "pictures": [Case("pictures,", "project:pictures", {"counts": [1000, 5000, 20_000]})],
 }

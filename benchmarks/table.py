@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 FILE, PICTURE = (Path(__file__).with_name(name) for name in ("results.csv", "benchmark.png"))
-# x is what grows; seconds are of the training, without imports; megabytes of all processes; share
-# is of the seconds, what bare matrix products would take.
-NUMBERS = ("images", "seconds", "memory_mb", "accuracy", "share")
+# x is what grows; seconds are of the training, without imports; megabytes of all processes.
+NUMBERS = ("images", "seconds", "memory_mb", "accuracy")
 COLUMNS = ("machine", "part", "row", "round", "x", *NUMBERS, "note")
 OURS, SAME = "ours, portable", "ours, portable, 1,000 images"  # as many as the others are given
 REFERENCE = {"simple_nn": OURS, "last_layer": SAME, "repro": "dvc repro of empty stages"}
@@ -69,7 +68,7 @@ def markdown(frame: pd.DataFrame) -> str:
         if "ratio" in lines:
             forms = lines.apply("{0.ratio:.2g} × ({0.least:.2g} to {0.most:.2g})".format, axis=1)
             cells["times as long as the first" if name == "repro" else "ours is faster"] = forms
-        for key, form in {"memory_mb": "{:,.0f}", "accuracy": "{:.4f}", "share": "{:.3f}"}.items():
+        for key, form in {"memory_mb": "{:,.0f}", "accuracy": "{:.4f}"}.items():
             if lines[key].notna().any():
                 cells[key] = lines[key].map(form.format, na_action="ignore")
         table = pd.DataFrame(cells | {"note": lines["note"]}).reset_index()

@@ -28,8 +28,9 @@ from taller.report.figures import (
 )
 from taller.report.format import render
 from taller.statistics import learning_curve as learning
-from taller.statistics.comparison import RESULTS, Comparison, Metric, read, read_table
+from taller.statistics.comparison import Comparison, read
 from taller.statistics.learning_curve import Curve, Gain
+from taller.statistics.results import RESULTS, Metric, read_table
 
 
 class Params(params.Section):
@@ -55,7 +56,7 @@ def compare() -> None:
     gains = learning.gains(comparison, curves)
     studies = [read_table(RESULTS / f"{name}.csv") for name in ("ajuste", "estudio")]
     # All that can be wrong with what is read is said before anything is written.
-    drawn = draw_pictures(comparison, curves, gains)
+    pictures = draw_pictures(comparison, curves, gains)
     report = render("informe.es.md.j2", context(comparison, gains, *studies))
     table, metrics = tables.comparison_table(comparison), tables.metrics(comparison, settings.pairs)
     with files.atomic_write(RESULTS / "comparacion_metrics.csv") as file:
@@ -64,7 +65,7 @@ def compare() -> None:
     files.write_json(RESULTS / "detalle.json", tables.details(comparison, curves, gains))
     for name, rows in tables.plots(comparison).items():
         files.write_json(RESULTS / f"plots/{name}.json", rows)
-    for name, figure in drawn.items():
+    for name, figure in pictures.items():
         style.save(figure, RESULTS / f"{name}.png")
     files.write_text(RESULTS / "informe.md", report)
     winner = comparison.ranking[0]

@@ -26,8 +26,6 @@ from taller.training.cross_validation import Training, cross_validate
 from taller.training.finetuning import Halves
 
 TRAIN = Path("data/train")
-# What is read, the inputs, and how a network is trained on some number of them.
-Prepared = tuple[list[Path], np.ndarray, Callable[[int], Training]]
 COLUMNS = ["images", "repeat", "fold", "metric", "value"]
 Sizes = list[Annotated[int, Field(ge=50, le=10_000_000)]]
 
@@ -47,10 +45,15 @@ def curve(section: str) -> None:
         files.write_text(path, f"{','.join(COLUMNS)}\n")
         return
     data, folds = dataset.load(TRAIN), dataset.load_array(TRAIN / "folds.npy")
-    device, prepare = engine.choose_device(device), from_scratch
-    if section.startswith("finetune."):
-        prepare = finetuned
-    read_from, inputs, training_on = prepare(section, data, len(folds), seed, device, threads)
+    device = engine.choose_device(device)
+    if kind == "finetune":
+        start, inputs, training_on = finetuned(section, data, len(folds), seed, device, threads)
+    else:
+        config, start, inputs = scratch.read(section), [], data.images
+
+        def training_on(images: int) -> Training:
+            return scratch.training(config, data, images, section, seed, device)
+
     most = len(data) - int(np.bincount(folds[0]).max())  # that every fold leaves to train on
     rows, checkpoints = [], None
     for size in sorted({*sizes}):
@@ -59,12 +62,13 @@ def curve(section: str) -> None:
             print(f"{section}: {size} images left out: {fits}", flush=True)
             continue
         training = replace(training_on(size), images=size, every_epoch=False)
+        limit = getattr(training.config, "folds", "all")  # a costly control has a few of them
         settings = {"config": training.config, "options": training.options, "threads": threads}
         checkpoints = checkpoint.of_stage(
-            f"curve.{section}", read_from, seed=seed, device=device, images=size, **settings
+            f"curve.{section}", [TRAIN, *start], seed=seed, device=device, images=size, **settings
         )
         outcome = cross_validate(
-            training, inputs, data.labels, folds[0],
+            training, inputs, data.labels, folds[0], limit=None if limit == "all" else limit,
             label=f"{section} on {size} images", checkpoints=checkpoints,
         )  # fmt: skip
         rows += [{"images": size, **row} for row in outcome.scores]
@@ -75,37 +79,28 @@ def curve(section: str) -> None:
         checkpoints.remove()  # of all sizes
 
 
-def from_scratch(
-    section: str, data: Dataset, repeats: int, seed: int, device: torch.device, threads: int
-) -> Prepared:
-    """What it reads, its inputs, and how it is trained on some number of images."""
-    config = scratch.read(section)
-    return (
-        [TRAIN],
-        data.images,
-        lambda images: scratch.training(config, data, images, section, seed, device),
-    )
-
-
 def finetuned(
     section: str, data: Dataset, repeats: int, seed: int, device: torch.device, threads: int
-) -> Prepared:
-    """The same, where the inputs are activations of the frozen layers."""
+) -> tuple[list[Path], np.ndarray, Callable[[int], Training]]:
+    """Where it starts, what its frozen layers make of all images, and how the others are trained.
+
+    The last is a function of the number of images that they are trained on.
+    """
     options = finetuning.read(section)
     start = Path(options[0].start)
     first = store.load_start(start, options[0].network, repeats, f"{section}.start")[0]
-    suited, scaling = finetuning.suit(options, first, data, len(data), section)
+    options, scaling = finetuning.suit(options, first, data, section)
     new_layers = seeds.of_weights(seeds.of_fit(seed))
-    halves = Halves.of(first, suited[0], data, scaling.size, new_layers)
+    halves = Halves.of(first, options[0], data, scaling.size, new_layers)
     with engine.threads(threads):
         inputs = freezing.activations(halves.frozen, data.images, scaling, device)
-    views = Views.of(data.images, scaling) if suited[0].augment == "photographs" else None
+    views = Views.of(data.images, scaling) if options[0].augment == "photographs" else None
 
     def training_on(images: int) -> Training:
-        suited, _ = finetuning.suit(options, first, data, images, section)
+        suited = finetuning.with_min_steps(options, images, section)
         return halves.training(suited, scaling, views, data, seed, device)
 
-    return [TRAIN, start], inputs, training_on
+    return [start], inputs, training_on
 
 
 if __name__ == "__main__":

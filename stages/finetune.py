@@ -29,7 +29,8 @@ def finetune(name: str) -> None:
     threads, start = params.read("threads", Threads), Path(options[0].start)
     data, folds = dataset.load(TRAIN), dataset.load_array(TRAIN / "folds.npy")
     starts = store.load_start(start, options[0].network, len(folds), f"{key}.start")
-    options, scaling = finetuning.suit(options, starts[0], data, len(data), key)
+    options, scaling = finetuning.suit(options, starts[0], data, key)
+    options = finetuning.with_min_steps(options, len(data), name)
     config, source = finetuning.middle(options), starts[0].source
     checkpoints = checkpoint.of_stage(
         key, [TRAIN, start], config=options, seed=seed, threads=threads, device=device

@@ -17,7 +17,8 @@ from taller.common.errors import UserError
 from taller.report import format
 from taller.report.context import context
 from taller.statistics import learning_curve
-from taller.statistics.comparison import Comparison, Result, read
+from taller.statistics.comparison import Comparison, read
+from taller.statistics.results import Result
 
 SPACE = "\u00a0"
 LOW, MIDDLE, HIGH = [0.95, 0.951, 0.952], [0.96, 0.9612, 0.9621], [0.98, 0.981, 0.9825]
@@ -643,7 +644,7 @@ def test_the_tables_of_the_study_are_said_where_they_have_rows(digits):
     ):  # fmt: skip
         assert said in text, said
     for one in (report(digits, tuning[:0], study[:0]), report(digits)):
-        assert not re.search("ajuste.csv|estudio|cuadrícula|menos imágenes", one)
+        assert not re.search("ajuste.csv|estudio|cuadrícula|Qué capas ajustar", one)
     other = report(replace(digits, data=digits.data | {"dataset": "Frutas"}), tuning, study)
     assert "con MNIST, no con estas imágenes" in other and "estudio" not in other
 
@@ -690,6 +691,7 @@ def test_what_pretraining_gives_with_fewer_images_is_said_and_from_where_on_it_i
     assert lead(text).startswith(
         "Basta entrenar desde cero: la CNN acierta lo mismo que la CNN ajust"
     )
+    assert "Con menos imágenes, no: con 20, la CNN ajustada acierta 5,00 puntos más que la" in text
     assert (
         "La diferencia entre la CNN ajustada y la CNN es de +5,00 puntos con 20 imágenes, +5,00 "
         "con 60, −0,01 con 150 y +0,01 con 400: de estas cantidades, desde 150 se puede decir que "

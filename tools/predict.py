@@ -80,8 +80,8 @@ def dataset_of(classifier: Classifier, model: Path) -> str | None:
 
 def fitting(model: Path) -> dict:
     """How `preprocess` made squares of the pictures of a model: arguments of `pictures.pixels`."""
-    known = files.read_json(FACTS) if model == MODEL and FACTS.exists() else {}
-    facts = known.get("pictures") or {}
+    data = files.read_json(FACTS) if model == MODEL and FACTS.exists() else {}
+    facts = data.get("pictures") or {}
     return {key: facts[key] for key in FITTING if facts.get(key)}
 
 

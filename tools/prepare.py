@@ -53,8 +53,8 @@ def check_git() -> None:
 def check_params() -> None:
     """Hold params.yaml against the schemas of all stages; a `UserError` names the first key."""
     for key in params.load():
-        if key not in (known := (*SCHEMAS, *NETWORKS)):
-            raise UserError(f"params.yaml: {printable(key)}: expected one of {', '.join(known)}")
+        if key not in (keys := (*SCHEMAS, *NETWORKS)):
+            raise UserError(f"params.yaml: {printable(key)}: expected one of {', '.join(keys)}")
     single = {key: params.read(key, schema) for key, schema in SCHEMAS.items()}
     engine.choose_device(single["device"])
     for name in (downloaded := single["download"]):
@@ -98,10 +98,10 @@ def check_start(key: str, start: str, downloaded: list[str]) -> None:
 def forget_removed_stages(lock: Path = Path("dvc.lock")) -> None:
     """Take stages of removed sections out of dvc.lock, where DVC leaves them for ever."""
     sections = params.load()
-    known = {f"{group}@{name}" for group in ("download", *NETWORKS) for name in sections[group]}
-    known |= {f"curve@{section}" for section in sections["curve"]["sections"]}
+    current = {f"{group}@{name}" for group in ("download", *NETWORKS) for name in sections[group]}
+    current |= {f"curve@{section}" for section in sections["curve"]["sections"]}
     text = lock.read_text("utf-8") if lock.exists() else ""
-    if removed := {*re.findall(r"^  (\w+@[^:]+):$", text, re.MULTILINE)} - known:
+    if removed := {*re.findall(r"^  (\w+@[^:]+):$", text, re.MULTILINE)} - current:
         with modify_yaml(lock) as content:
             for name in removed:
                 del content["stages"][name]

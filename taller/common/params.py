@@ -84,17 +84,17 @@ def read(key: str, schema: Any, path: Path = PARAMS_FILE) -> Any:
     try:
         return TypeAdapter(schema).validate_python(value, strict=True)
     except ValidationError as error:
-        known = ", ".join(getattr(schema, "model_fields", ())) or "none"
-        raise UserError(f"{path}: {_explained(error, key, known)}") from None
+        fields = ", ".join(getattr(schema, "model_fields", ())) or "none"
+        raise UserError(f"{path}: {_explained(error, key, fields)}") from None
 
 
-def _explained(error: ValidationError, key: str, known: str) -> str:
+def _explained(error: ValidationError, key: str, fields: str) -> str:
     # An unknown key first: it is the likely reason why another one is missing.
     first, *others = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     where = printable(".".join([key, *(str(part) for part in first["loc"])]))
     more = f" (and {len(others)} more)" if others else ""
     if first["type"] == "extra_forbidden":
-        return f"{where}: unknown key, expected one of {known}{more}"
+        return f"{where}: unknown key, expected one of {fields}{more}"
     if first["type"] == "missing":
         return f"{where}: expected a value, found nothing{more}"
     expected = re.sub(r"^(\w+ should (be |have |match )?|Value error, )", "", first["msg"])

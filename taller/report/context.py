@@ -10,15 +10,9 @@ import pandas as pd
 
 from taller.report.figures import style
 from taller.report.format import literal
-from taller.statistics.comparison import (
-    LARGEST_CLASS,
-    STILL_FALLING,
-    VOTES,
-    Comparison,
-    Pair,
-    Result,
-)
+from taller.statistics.comparison import STILL_FALLING, Comparison, Pair
 from taller.statistics.learning_curve import Gain
+from taller.statistics.results import LARGEST_CLASS, VOTES, Result
 
 # A validation loss that ends above its minimum by less has not risen: so much do epochs differ.
 RISEN = 0.01
@@ -42,9 +36,9 @@ def context(
     the best of the others (``between``) and the first SimpleNN (``workshop``); and ``few``, who has
     fewer folds than others. ``lead`` is what the first sentence says, ``against`` are the pairs of
     the summary, ``isolating`` those that tell what pretraining gives, ``further`` the other
-    fine-tuned ones against ``tuned``, ``passed_over`` the best cells of the grid whose settings are
-    not the model's. ``networks`` is how many pretrained ones there are; the
-    rest says what it is of.
+    fine-tuned ones against ``tuned``, ``better_cells`` those of the grid that are better than the
+    model's settings. ``networks`` is how many pretrained ones there are; the rest says what it is
+    of.
     """
     models, scratch, ranking = comparison.models, comparison.scratch, comparison.ranking
     winner, second, *_ = *ranking, None
@@ -90,7 +84,7 @@ def context(
         "confused": [_confused(one, names) for one in models],
         "on_test": [_on_test(pair, comparison) for pair in comparison.pairs],
         "tuning": tuning.to_dict("records"),
-        "passed_over": [one for result in models for one in _passed_over(result, tuning)],
+        "better_cells": [one for result in models for one in _better_cell(result, tuning)],
         "study": study.to_dict("records"),
     }
 
@@ -120,7 +114,7 @@ def _chosen(result: Result) -> list[tuple[dict[str, Any], int]]:
     return [(dict(settings), fits) for settings, fits in taken.most_common()]
 
 
-def _passed_over(result: Result, tuning: pd.DataFrame) -> list[tuple[str, dict[str, Any], float]]:
+def _better_cell(result: Result, tuning: pd.DataFrame) -> list[tuple[str, dict[str, Any], float]]:
     """Its best cell of the grid where it has the settings of another one, and by how much it is."""
     if tuning.empty or result.model not in set(tuning["modelo"]):
         return []

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from taller.statistics.comparison import METRICS, Comparison, Pair, Result
+from taller.statistics.comparison import Comparison, Pair
 from taller.statistics.learning_curve import Curve, Gain
+from taller.statistics.results import METRICS, Result
 
 # As the workshop spells its columns.
 COLUMNS = dict(zip(METRICS, ("Accuracy", "Precision", "Recall", "F1", "Log loss"), strict=True))

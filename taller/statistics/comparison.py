@@ -1,30 +1,27 @@
-"""The contestants' results, every two of them against each other, and what may be concluded."""
+"""Every two of the contestants against each other, and what may be concluded."""
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
-import pandas as pd
 
 from taller.common import files
-from taller.common.errors import UserError, printable
 from taller.common.params import Contestant
 from taller.statistics import folds, proportions
 from taller.statistics.folds import Estimate, Posterior, Verdict
+from taller.statistics.results import (
+    LARGEST_CLASS,
+    RESULTS,
+    VOTES,
+    Metric,
+    Result,
+    overlap_of,
+    read_all,
+)
 
-RESULTS = Path("resultados")
-METRICS = ("accuracy", "precision", "recall", "f1", "log_loss")
-# What decides, and the same of two that learn nothing from the pixels or nothing new: always
-# naming the largest class, and ImageNet's own head, each output of which votes for one class.
-Metric = Literal["accuracy", "balanced_accuracy"]
-LARGEST_CLASS = {"accuracy": "largest_class", "balanced_accuracy": "largest_class_balanced"}
-VOTES = {"accuracy": "imagenet_votes", "balanced_accuracy": "imagenet_votes_balanced"}
 # Two models may be told apart, and the better one be no better than naming the largest class.
 Conclusion = Literal[Verdict, "no_skill"]
 # A network that knows fewer letters than ten times what a guess would has learnt none to speak of.
@@ -33,88 +30,6 @@ TIMES_CHANCE = 10
 # accuracy rose with it by more than half the rope, models that are stopped a little earlier or
 # later could change places by all of it.
 STILL_FALLING = 0.10
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """One contestant's results; accuracies and the like are fractions, losses nats.
-
-    `model` is its name in tables and pictures, `short` in running text. `pretraining` is what is
-    known of the network that it starts from, where the pipeline made that. From `confusion` on
-    (counts, shape (classes, classes), rows are the truth) all is of the test images; `errors` are
-    the wrong answers of most confidence, the surest first.
-    """
-
-    contestant: Contestant
-    name: str
-    model: str
-    short: str
-    fit: dict[str, Any]
-    pretraining: dict[str, Any]
-    table: pd.DataFrame
-    history: pd.DataFrame
-    confusion: np.ndarray
-    per_class: pd.DataFrame
-    calibration: pd.DataFrame
-    test: dict[str, Any]
-    errors: dict[str, np.ndarray]
-
-    @property
-    def source(self) -> str | None:
-        """What it starts from: ``letters``, ``imagenet``, ``none`` (random); None from scratch."""
-        return self.fit["start"] and self.fit["start"]["source"]
-
-    @property
-    def pretrained(self) -> bool:
-        return self.source in ("letters", "imagenet")
-
-    @property
-    def inference_flops(self) -> int:
-        """Floating-point operations for one image."""
-        return self.fit["flops"]["inference"]
-
-    @property
-    def training_flops(self) -> int:
-        """Of the fit on all images and of one pretraining, where that was done here."""
-        return self.fit["flops"]["training"] + self.pretraining.get("flops", 0)
-
-    @cached_property
-    def splits(self) -> pd.DataFrame:
-        """A row per repeat and fold, ascending; a column per metric."""
-        return self.table.pivot(index=["repeat", "fold"], columns="metric", values="value")
-
-    def scores(self, metric: str) -> np.ndarray:
-        """A metric on every fold, by repeat, then fold: float64, shape (repeats x K,)."""
-        return self.splits[metric].to_numpy(np.float64)
-
-    @property
-    def overlap(self) -> float:
-        """Images that a fold validates on, on average, as a share of those that it trains on."""
-        return _overlap(self.splits)
-
-    def mean(self, metric: str) -> Estimate:
-        """A metric's mean over the folds, and its interval, within what the metric can be."""
-        highest = np.inf if metric == "log_loss" else 1.0
-        return folds.corrected_interval(self.scores(metric), self.overlap, 0.0, highest)
-
-    def spread(self, metric: str) -> float | None:
-        """Standard deviation of the folds' scores; of a single one there is none."""
-        scores = self.scores(metric)
-        return float(scores.std(ddof=1)) if len(scores) > 1 else None
-
-    @property
-    def test_accuracy(self) -> Estimate:
-        return proportions.wilson(int(np.trace(self.confusion)), int(self.confusion.sum()))
-
-    @cached_property
-    def last_epoch(self) -> tuple[float, float] | None:
-        """By which share validation loss fell in it, and how far accuracy rose; None of one."""
-        means = self.history.groupby("epoch")[["val_loss", "val_accuracy"]].mean()  # ascending
-        if len(means) == 1:
-            return None
-        before, last = means["val_loss"].iloc[-2:]
-        fall = float((before - last) / before) if before else 0.0
-        return fall, float(means["val_accuracy"].diff().iloc[-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,12 +84,8 @@ class Pair:
             result.fit["training"] | result.fit["training"]["model_params"]
             for result in (self.first, self.second)
         )
-        ignored = {
-            "trained",
-            "frozen",
-            "model_params",
-            "optimizer",
-        }  # weight decay decides the last
+        # Weight decay decides the optimizer, and the layers are compared as such.
+        ignored = {"trained", "frozen", "model_params", "optimizer"}
         common = [key for key in one if key in {*other} - ignored and one[key] != other[key]]
         usual = {"stem": "sum_rgb", "body_lr_factor": 1.0}
         alone = [key for key in usual if (key in one) != (key in other)]
@@ -302,7 +213,7 @@ class Comparison:
         """On the folds that both have, float64, shape (folds,), and how these overlap."""
         differences = (first.splits[self.metric] - second.splits[self.metric]).dropna()
         shared = first.splits.loc[differences.index]
-        return differences.to_numpy(np.float64), _overlap(shared)
+        return differences.to_numpy(np.float64), overlap_of(shared)
 
     def _counts(self, first: Result, second: Result) -> dict[str, int]:
         rows = {(row["first"], row["second"]): row for row in self.agreement}
@@ -330,77 +241,8 @@ class Comparison:
         return failures + [Failure("folds")] * (self.folds == 1)
 
 
-def _overlap(splits: pd.DataFrame) -> float:
-    return float(splits["val_images"].mean()) / float(splits["train_images"].mean())
-
-
 def read(contestants: Sequence[Contestant], rope: float, metric: Metric) -> Comparison:
-    """Read what the stages before `compare` wrote of one or more contestants.
-
-    A `UserError` names a file that cannot be read, or has folds that are none of the model's that
-    has most.
-    """
-    models = _told_apart([_result(contestant) for contestant in contestants])
-    sizes = ["train_images", "val_images"]
-    complete = max(models, key=lambda one: len(one.splits))
-    for result in models:
-        expected = complete.splits[sizes].reindex(result.splits.index)
-        if not result.splits[sizes].equals(expected):
-            path, name = result.contestant.cv / "scores.csv", complete.name
-            raise UserError(f"{path}: expected the folds of {name}, found others; run dvc repro")
+    """Read what the stages before `compare` wrote; errors are those of `results.read_all`."""
     data, agreement = RESULTS / "datos.json", RESULTS / "test/agreement.json"
+    models = read_all(contestants)
     return Comparison(models, files.read_json(data), files.read_json(agreement), rope, metric)
-
-
-def _told_apart(results: Sequence[Result]) -> tuple[Result, ...]:
-    """The results, of different names: where two would be called alike, each after its section."""
-    named = Counter(one.model for one in results)
-    parts = []
-    for one in results:
-        if named[one.model] > 1:
-            short = one.contestant.name
-            model = f"{short} (fine-tuning)" if one.source else short
-            one = replace(one, model=model, short=short)
-        parts.append(one)
-    short = Counter(one.short for one in parts)
-    return tuple(replace(one, short=one.model) if short[one.short] > 1 else one for one in parts)
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV file without missing values; a `UserError` names one that cannot be read."""
-    options = {"dtype": {"clase": str}, "keep_default_na": False}
-    return _read(path, lambda path: pd.read_csv(path, **options))
-
-
-def _result(contestant: Contestant) -> Result:
-    cv, test = contestant.cv, contestant.test
-    fit, facts = files.read_json(cv / "fit.json"), {}
-    if fit["start"] and fit["start"]["source"] != "imagenet":
-        base = Path(fit["start"]["path"]).name
-        facts = files.read_json(RESULTS / "pretrain" / base / "facts.json")
-    bins = read_table(test / "calibration.csv")
-    counts = zip(bins["hits"].tolist(), bins["images"].tolist(), strict=True)
-    columns = ["accuracy", "accuracy_low", "accuracy_high"]
-    observed = pd.DataFrame([proportions.wilson(*row) for row in counts], columns=columns)
-    return Result(
-        contestant,
-        contestant.name,
-        fit["model"],
-        fit["short"],
-        fit,
-        facts,
-        read_table(cv / "scores.csv"),
-        read_table(cv / "history.csv"),
-        _read(test / "confusion.csv", lambda path: np.loadtxt(path, np.int64, delimiter=",")),
-        read_table(test / "per_class.csv"),
-        bins.join(observed),
-        files.read_json(test / "metrics.json"),
-        _read(test / "errors.npz", lambda path: dict(np.load(path))),
-    )
-
-
-def _read(path: Path, load: Callable[[Path], Any]) -> Any:
-    try:
-        return load(path)
-    except (ValueError, EOFError, BadZipFile) as error:
-        raise UserError(f"{path}: cannot be read: {printable(str(error))}") from None

@@ -8,16 +8,9 @@ import numpy as np
 import pandas as pd
 
 from taller.statistics import folds
-from taller.statistics.comparison import (
-    LARGEST_CLASS,
-    RESULTS,
-    Comparison,
-    Conclusion,
-    Pair,
-    Result,
-    read_table,
-)
+from taller.statistics.comparison import Comparison, Conclusion, Pair
 from taller.statistics.folds import Estimate
+from taller.statistics.results import LARGEST_CLASS, RESULTS, Result, read_table
 
 
 @dataclass(frozen=True, eq=False)

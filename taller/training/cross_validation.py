@@ -147,8 +147,8 @@ def cross_validate(
     """
     epochs, fits, outcomes = training.config.epochs, [], []
     # The fit on all images is the longest: it starts first.
-    whole = [None] if repeat == 0 and training.images is None else []
-    for fold in [*whole, *[*range(int(folds.max()) + 1)][:limit]]:
+    on_all = [None] if repeat == 0 and training.images is None else []
+    for fold in [*on_all, *[*range(int(folds.max()) + 1)][:limit]]:
         name = f"repeat {repeat + 1}, {_name(fold)}"
         saved = checkpoints and checkpoints.of_fit(name, f"{label}: {_name(fold)}", epochs)
         fits.append((repeat, fold, saved))

@@ -81,9 +81,9 @@ def middle(options: list[Config]) -> Config:
 
 
 def suit(
-    options: list[Config], start: Classifier, data: Dataset, images: int, key: str
+    options: list[Config], start: Classifier, data: Dataset, key: str
 ) -> tuple[list[Config], Scaling]:
-    """The configs with the pixels and epochs that `images` come to, and the scaling of inputs.
+    """The configs with the pixels that they come to, and the scaling of inputs.
 
     A `UserError` where the network can only see images of the size that it learnt.
     """
@@ -100,11 +100,14 @@ def suit(
             f"params.yaml: {key}.image_size: expected {max(start.scaling.size)}, as "
             f"{options[0].start} learnt, found {size}"
         )
-    label, distinct = key.split(".")[-1], {one.epochs: one for one in options}  # each said once
+    return [one.model_copy(update={"image_size": size}) for one in options], scaling
+
+
+def with_min_steps(options: list[Config], images: int, label: str) -> list[Config]:
+    """The configs with the epochs that `images` come to; each number of epochs is said once."""
+    distinct = {one.epochs: one for one in options}
     epochs = {count: one.with_min_steps(images, label).epochs for count, one in distinct.items()}
-    return [
-        one.model_copy(update={"epochs": epochs[one.epochs], "image_size": size}) for one in options
-    ], scaling
+    return [one.model_copy(update={"epochs": epochs[one.epochs]}) for one in options]
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from matplotlib.ticker import NullLocator
 
 from taller.report import format
 from taller.report.figures import style
-from taller.statistics.comparison import Result
+from taller.statistics.results import Result
 
 
 def draw(models: Sequence[Result]) -> Figure:
     """Accuracy by confidence, over the number of images in each bin, one column per model."""
-    columns = min(len(models), 3)
+    columns = style.columns(len(models))
     rows = -(-len(models) // columns)
     figure = Figure((style.WIDTH, 6 * rows))
     grid = figure.subplots(

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from taller.report import format
 from taller.report.figures import style
-from taller.statistics.comparison import Result
+from taller.statistics.results import Result
 
 MOST_WRITTEN = 15  # classes: with more, the cells are too small for numbers
 

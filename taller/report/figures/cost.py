@@ -11,8 +11,8 @@ from matplotlib.ticker import LogLocator, NullLocator
 from taller.report import format
 from taller.report.figures import style
 from taller.report.figures.style import QUIET
-from taller.statistics.comparison import Metric, Result
 from taller.statistics.folds import Estimate
+from taller.statistics.results import Metric, Result
 
 
 def draw(models: Sequence[Result], metric: Metric) -> Figure:

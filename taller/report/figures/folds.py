@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from taller.report import format, tables
 from taller.report.figures import style
-from taller.statistics.comparison import LARGEST_CLASS, Metric, Result
+from taller.statistics.results import LARGEST_CLASS, Metric, Result
 
 HIGHEST = 10  # inches: what fits on a page
 PITCH = 0.45  # inches a row, at most
@@ -66,7 +66,7 @@ def draw(models: Sequence[Result], metric: Metric) -> Figure:
     axes.grid(visible=False, axis="y")
     figure.legend(
         *axes.get_legend_handles_labels(), loc="outside lower center", markerscale=8 / size,
-        ncols=2 if len(models) == 4 else min(3, len(models)),
+        ncols=style.columns(len(models)),
     )  # fmt: skip
     return figure
 

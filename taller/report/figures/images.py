@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from taller.datasets.dataset import Dataset
 from taller.report import format
 from taller.report.figures import style
-from taller.statistics.comparison import Result
+from taller.statistics.results import Result
 
 COLUMNS = 6  # errors side by side
 LONG = 6  # letters: beside a longer name the confidence does not fit

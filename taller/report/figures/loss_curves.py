@@ -8,14 +8,14 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from taller.report import tables
 from taller.report.figures import style
-from taller.statistics.comparison import Result
+from taller.statistics.results import Result
 
 DASHES = {"entrenamiento": "--", "validación": "-"}
 
 
 def draw(models: Sequence[Result]) -> Figure:
     """Mean loss per epoch with its range over the folds, a panel per model."""
-    columns = 2 if len(models) == 4 else 3
+    columns = style.columns(len(models))
     figure, panels = style.panels(len(models), 4.6, "Curvas de pérdida", columns, sharey=True)
     for axes, (result, *look) in zip(panels, style.looks(models), strict=True):
         _curves(axes, result, *look)

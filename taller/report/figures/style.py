@@ -15,8 +15,8 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.legend_handler import HandlerTuple
 
 from taller.common import files
-from taller.statistics.comparison import Result
 from taller.statistics.folds import Estimate
+from taller.statistics.results import Result
 
 QUIET = "0.4"  # grey of what is not a model's
 WIDTH = 9  # inches: on a page pictures shrink to two thirds
@@ -88,6 +88,11 @@ def panels(
     for empty in axes[count:]:
         empty.set_axis_off()
     return figure, axes[:count]
+
+
+def columns(count: int) -> int:
+    """How many of `count` panels stand side by side."""
+    return 2 if count == 4 else min(count, 3)
 
 
 def legend(figure: Figure, keys: Sequence[tuple], labels: Sequence[str], **options: object) -> None:
