@@ -92,13 +92,13 @@ def use(name: str, source: Path | None = None, every: bool = False) -> None:
     look = folder.look(root)
     if look.unclear:
         raise UserError(f"{root}: {look.unclear}")
-    pictures = sample(root, look.files)
-    print("\n".join(describe(root, look, pictures)), flush=True)
+    sizes = sample(root, look.files)
+    print("\n".join(describe(root, look, sizes)), flush=True)
     if source:
         copy(source, raw)
     if subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", raw]).returncode:
         raise UserError(f"dvc add {raw}: expected it to end well, found an error, above")
-    preset, overrides, reasons = choose(look.classes, pictures, every)
+    preset, overrides, reasons = choose(look.classes, sizes, every)
     chosen = write_params(preset, [*general, f"dataset='{name}'", *overrides])
     train, test = (sum(counts) for counts in zip(*look.classes.values(), strict=True))
     if not test:
@@ -162,7 +162,7 @@ def is_grey(image: Image.Image) -> bool:
     return bool((levels == levels[..., :1]).all())
 
 
-def describe(root: Path, look: folder.Look, pictures: Sample) -> list[str]:
+def describe(root: Path, look: folder.Look, sizes: Sample) -> list[str]:
     """What the folder is taken for: five lines."""
     parts = [f"{', '.join(names)} as {part}" for part, names in look.parts.items()]
     if "test" not in look.parts:
@@ -176,7 +176,7 @@ def describe(root: Path, look: folder.Look, pictures: Sample) -> list[str]:
         f"{root}: {'; '.join(parts)}",
         f"{len(classes)} classes, with pictures of train + test: {few(classes, 6)}",
         f"origins: {origins}",
-        "sizes: {} × {} to {} × {}".format(*pictures.smallest, *pictures.largest)
+        "sizes: {} × {} to {} × {}".format(*sizes.smallest, *sizes.largest)
         + f", such as {', '.join(look.files[:: -(-len(look.files) // 3)])}",
         f"left out: {few(left_out, 4) or 'nothing'}",
     ]
@@ -208,7 +208,7 @@ def copy(source: Path, raw: Path) -> None:
 
 
 def choose(
-    classes: Mapping[str, tuple[int, int]], pictures: Sample, every: bool
+    classes: Mapping[str, tuple[int, int]], sizes: Sample, every: bool
 ) -> tuple[str, list[str], list[str]]:
     """The preset that suits the pictures, what is changed in it, and why, in lines to print."""
     counts = [sum(both) for both in classes.values()]
@@ -218,8 +218,8 @@ def choose(
     reasons = [
         f"  compare.metric: {metric}, as the largest class is {times:.1f} times the smallest"
     ]
-    if pictures.small:
-        side = max(8, *pictures.largest)
+    if sizes.small:
+        side = max(8, *sizes.largest)
         overrides += ["curve.sections=[]", "download=[]", f"preprocess.image_size={side}"]
         why = (
             f"params.yaml: presets/mnist.yaml, for grey pictures of at most {SMALL} pixels; before "
