@@ -1,7 +1,7 @@
 """Measure how right a contestant is that learns from fewer images: its learning curve.
 
 Reads the training images, their folds and, of a fine-tuned contestant, its pretrained network. For
-each size and each fold of the first repeat the contestant is trained on so many of the images
+each size and each of the first folds the contestant is trained on so many of the images
 outside the fold, drawn by class, and validated in it. The curve ends with all of them, which is
 what cross-validation measures. Writes the scores; of a section that is gone, none.
 """
@@ -27,18 +27,20 @@ from taller.training.finetuning import Halves
 
 TRAIN = Path("data/train")
 COLUMNS = ["images", "repeat", "fold", "metric", "value"]
+Folds = Annotated[int, Field(ge=2, le=50)]
 Sizes = list[Annotated[int, Field(ge=50, le=10_000_000)]]
 
 
 class Params(params.Section):
     sections: list[Annotated[str, Field(pattern=r"^(kfold_train|finetune)\.[a-z][a-z0-9_]*$")]]
+    folds: Folds
     sizes: Sizes
 
 
 def curve(section: str) -> None:
     sizes, seed = params.read("curve.sizes", Sizes), params.read("seed", Seed)
     threads, device = params.read("threads", Threads), params.read("device", Device)
-    kind, _, name = section.partition(".")
+    first, (kind, _, name) = params.read("curve.folds", Folds), section.partition(".")
     path = Path(f"resultados/curve/{section}.csv")
     if name not in params.load()[kind]:
         print(f"{section}: no such section in params.yaml, and so no curve")
@@ -62,13 +64,12 @@ def curve(section: str) -> None:
             print(f"{section}: {size} images left out: {fits}", flush=True)
             continue
         training = replace(training_on(size), images=size, every_epoch=False)
-        limit = getattr(training.config, "folds", "all")  # a costly control has a few of them
         settings = {"config": training.config, "options": training.options, "threads": threads}
         checkpoints = checkpoint.of_stage(
             f"curve.{section}", [TRAIN, *start], seed=seed, device=device, images=size, **settings
         )
         outcome = cross_validate(
-            training, inputs, data.labels, folds[0], limit=None if limit == "all" else limit,
+            training, inputs, data.labels, folds[0], limit=first,
             label=f"{section} on {size} images", checkpoints=checkpoints,
         )  # fmt: skip
         rows += [{"images": size, **row} for row in outcome.scores]

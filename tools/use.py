@@ -298,7 +298,7 @@ def seconds(chosen: dict, train: int, test: int, stored: int, processes: int) ->
         section, sizes = chosen[kind][name], chosen["curve"]["sizes"]
         least = section["min_steps"] * section["batch_size"]  # images
         images = sum(max(section["epochs"] * size, least) for size in sizes if size < train)
-        total += folds * images * each(section) * TRAINING / processes
+        total += chosen["curve"]["folds"] * images * each(section) * TRAINING / processes
     return total
 
 

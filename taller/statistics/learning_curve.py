@@ -18,7 +18,7 @@ class Curve:
     """A contestant's scores with fewer images, and with all that the folds leave.
 
     `scores` and `largest` (always naming the largest class) have a row for each number of images,
-    ascending, and a column for each fold of the first repeat, of `Comparison.metric`. `end` is what
+    ascending, and a column for each of the first folds, of `Comparison.metric`. `end` is what
     cross-validation measures, on `most` images.
     """
 
