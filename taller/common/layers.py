@@ -48,7 +48,7 @@ class Conv2d(nn.Conv2d):
             pixels = inputs.permute(0, 2, 3, 1)
             outputs = linear(pixels.flatten(0, 2), self.weight.flatten(1), self.bias)
             return outputs.unflatten(0, pixels.shape[:3]).permute(0, 3, 1, 2)
-        rows, columns = (taps(side, kernel, padding, stride) for side in inputs.shape[2:])
+        rows, columns = (taps_along(side, kernel, padding, stride) for side in inputs.shape[2:])
         if not rows or not columns:
             return super().forward(inputs)
         # Everything in the order in which it lies in memory, or gradients would be copied anew.
@@ -60,7 +60,7 @@ class Conv2d(nn.Conv2d):
         return outputs.unflatten(1, (len(rows), len(columns), -1)).permute(0, 3, 1, 2)
 
 
-def taps(side: int, kernel: int, padding: int, stride: int) -> list[slice]:
+def taps_along(side: int, kernel: int, padding: int, stride: int) -> list[slice]:
     """For each output along a side, the taps through which it sees all pixels, if all do so.
 
     Pixels behind the last one that any output sees do not count.
