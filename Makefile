@@ -6,12 +6,12 @@ SCHEDULER ?= $(TALLER_SCHEDULER)
 export TALLER_SCHEDULER := $(SCHEDULER)
 PYTEST := .venv/bin/python -m pytest --numprocesses auto --dist loadfile
 
-.PHONY: help setup repro use test verify bench exps diff predict ajuste estudio worker lint
+.PHONY: help setup repro use test verify bench exps cambios predict ajuste estudio worker lint
 help:
 	@echo 'make repro     the whole pipeline, or what of it is out of date'
 	@echo 'make use DATASET=NAME FROM=FOLDER   your own pictures; ALL=1: and what takes long'
 	@echo 'make predict IMAGE=photo.png   what the trained model sees in a picture'
-	@echo 'make diff REV=main   metrics and plots, here and in another revision'
+	@echo 'make cambios REV=main   metrics, params, plots and pictures against another revision'
 	@echo 'make exps      experiments: the metrics and params in which they differ'
 	@echo 'make test      the tests, two minutes; make lint: ruff'
 	@echo 'make verify    is everything as guaranteed on this machine? 15 minutes'
@@ -51,10 +51,11 @@ predict: $(if $(IMAGE),setup)
 	@[ -n "$$IMAGE" ] || { echo 'usage: make predict IMAGE=photo.png' >&2; exit 2; }
 	@.venv/bin/python -m tools.predict "$$IMAGE" # the shell's: a name with spaces stays one name
 
+# On standard output Markdown alone, for a pull request's page.
 REV ?= main
-diff: setup
-	.venv/bin/dvc metrics diff $(REV)
-	.venv/bin/dvc plots diff $(REV)
+cambios: setup
+	@.venv/bin/python -m tools.changes '$(REV)'
+	@.venv/bin/dvc plots diff $(REV) >&2
 
 exps: setup # without the hashes of folders, 39 columns each
 	@.venv/bin/dvc exp show --only-changed --drop 'Created|.*/'

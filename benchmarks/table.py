@@ -3,20 +3,16 @@
 import csv
 from pathlib import Path
 
-import stages  # noqa: F401 (pins what Matplotlib and NumPy read when they are imported)
-
-# isort: split
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-FILE, PICTURE = (Path(__file__).with_name(name) for name in ("results.csv", "benchmark.png"))
+FILE = Path(__file__).with_name("results.csv")
 # x is what grows; seconds are of the training, without imports; megabytes of all processes.
 NUMBERS = ("images", "seconds", "memory_mb", "accuracy")
 COLUMNS = ("machine", "part", "row", "round", "x", *NUMBERS, "note")
 OURS, SAME = "ours, portable", "ours, portable, 1,000 images"  # as many as the others are given
-REFERENCE = {"simple_nn": OURS, "last_layer": SAME, "repro": "dvc repro of empty stages"}
-TITLES = {"simple_nn": "SimpleNN, 5 folds", "last_layer": "ResNet-18, last layer, 5 folds"}
+REFERENCE = {
+    "simple_nn": OURS, "last_layer": SAME, "photographs": OURS, "repro": "dvc repro of empty stages"
+}  # fmt: skip
 
 
 def forget(part: str) -> None:
@@ -62,7 +58,7 @@ def markdown(frame: pd.DataFrame) -> str:
     text = []
     for name, part in frame.groupby("part", sort=False):
         lines, cells = medians(part), {}
-        if name in TITLES:
+        if name in ("simple_nn", "last_layer"):
             cells["images/s"] = lines["rate"].map("{:,.0f}".format)
         cells["seconds"] = lines["seconds"].map("{:.3g}".format)
         if "ratio" in lines:
@@ -76,28 +72,3 @@ def markdown(frame: pd.DataFrame) -> str:
         text += [f"### {name}\n", f"On {machines}; medians of {part['round'].max()}.\n"]
         text += [table.to_markdown(index=False, disable_numparse=True), ""]
     return "\n".join(text)
-
-
-def draw(frame: pd.DataFrame) -> None:
-    """Images per second of each row, ours and others'; what was not measured is empty."""
-    figure = Figure(figsize=(9, 6), layout="constrained")
-    axes = figure.subplots(len(TITLES), 1, height_ratios=[9, 5])
-    for one, (name, title) in zip(axes, TITLES.items(), strict=True):
-        one.set_title(title, loc="left", fontsize=10)
-        if len(part := frame[frame["part"] == name]):
-            _rates(one, medians(part))
-    machines = "; ".join(frame["machine"].unique())
-    figure.suptitle(f"Images trained on per second (medians)\n{machines}", fontsize=10)
-    figure.savefig(PICTURE, dpi=120, metadata={"Software": None})
-
-
-def _rates(axes: Axes, lines: pd.DataFrame) -> None:
-    """A point for each row: bars would have no length on an axis without a zero."""
-    colours = ["#0072b2" if row.startswith("ours") else "#707070" for row in lines.index]
-    axes.scatter(lines["rate"], lines.index, color=colours, zorder=2)
-    for place, (rate, ratio) in enumerate(zip(lines["rate"], lines["ratio"], strict=True)):
-        text = f"{rate:,.0f}" + (f"  {ratio:.2g} × slower" if ratio > 1 else "")
-        axes.annotate(text, (rate, place), xytext=(8, -3), textcoords="offset points", fontsize=8)
-    axes.grid(axis="y", color="#e0e0e0")
-    axes.set(ylim=(len(lines) - 0.4, -0.6), xscale="log", xlim=(None, lines["rate"].max() * 5))
-    axes.xaxis.set_major_formatter("{x:,.0f}")

@@ -74,8 +74,9 @@ def details(
 ) -> dict[str, object]:
     """The content of ``detalle.json``: what the report says, and no metric or table does.
 
-    ``pairs`` has every two models, ``A-B`` as A minus B; ``assumptions`` the kinds that fail;
-    ``curves`` the metric by images, and ``gains`` differences by images.
+    ``cv`` of a model is by the metric that decides; ``pairs`` has every two models, ``A-B`` as A
+    minus B; ``assumptions`` the kinds that fail; ``curves`` the metric by images, and ``gains``
+    differences by images.
     """
     first, models = comparison.models[0], comparison.models
     return {
@@ -89,6 +90,8 @@ def details(
                 "fit": one.fit,
                 "pretraining": one.pretraining,
                 "over_largest_class": comparison.over_largest_class[one]._asdict(),
+                "cv": one.mean(comparison.metric)._asdict(),
+                "test_accuracy": one.test_accuracy._asdict(),
                 "test": one.test,
             }
             for one in models
