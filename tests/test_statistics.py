@@ -25,8 +25,9 @@ def differences(mean: float, spread: float, scores: int) -> np.ndarray:
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_single_score_says_nothing_and_says_it_in_numbers():
-    gap = np.array([0.009])
+@pytest.mark.parametrize("folds", [1, 2])
+def test_one_score_or_two_equal_ones_say_nothing_and_say_it_in_numbers(folds):
+    gap = np.full(folds, 0.009)
     assert corrected_interval(gap, 1 / 4, -1, 1) == (gap[0], -1, 1)
     assert corrected_t_test(gap, 1 / 4) == 1
     assert bayesian_correlated_t(gap, 1 / 4, ROPE) == (1 / 3, 1 / 3, 1 / 3)

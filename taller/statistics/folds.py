@@ -52,20 +52,20 @@ def corrected_interval(
 ) -> Estimate:
     """The mean over folds, of scores or differences, shape (n,), and its corrected t-interval.
 
-    A single value has no spread: its interval has no bounds but `lowest` and `highest`, which the
-    mean cannot leave, and where any interval ends.
+    Where `_mean_and_error` knows no spread, the interval has no bounds but `lowest` and `highest`,
+    which the mean cannot leave, and where any interval ends.
     """
     mean, error = _mean_and_error(values, overlap, len(values))
     margin = np.inf
-    if len(values) > 1:
+    if not np.isnan(error):
         margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
     return Estimate(mean, max(mean - margin, lowest), min(mean + margin, highest))
 
 
 def corrected_t_test(differences: np.ndarray, overlap: float) -> float:
-    """The two-sided p value of the corrected resampled t-test; 1 of a single difference."""
+    """The two-sided p value of the corrected resampled t-test; 1 where no spread is known."""
     mean, error = _mean_and_error(differences, overlap, len(differences))
-    if len(differences) == 1:
+    if np.isnan(error):
         return 1.0
     if error == 0:
         return float(mean == 0)
@@ -83,8 +83,8 @@ def bayesian_correlated_t(
     Parameters
     ----------
     differences : ndarray of float, shape (n,)
-        Of two models on the same folds. Equal ones are a point mass. A single one leaves no
-        degree of freedom: each of the three is a third then, and decides nothing.
+        Of two models on the same folds. Equal ones are a point mass, but for one or two: of these
+        no spread is known, each of the three is a third, and decides nothing.
     rope : float
         Differences of at most this are practically none.
     count : int, optional
@@ -96,10 +96,10 @@ def bayesian_correlated_t(
     Multiple Data Sets", Machine Learning 100 (2015), 285-304; A. Benavoli, G. Corani, J. Demšar
     and M. Zaffalon, "Time for a Change", Journal of Machine Learning Research 18:77 (2017).
     """
-    if len(differences) == 1:
-        return Posterior(1 / 3, 1 / 3, 1 / 3)
     count = count or len(differences)
     mean, error = _mean_and_error(differences, overlap, count)
+    if np.isnan(error):
+        return Posterior(1 / 3, 1 / 3, 1 / 3)
     if error == 0:
         worse, better = float(mean < -rope), float(mean > rope)
     else:
@@ -130,8 +130,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _mean_and_error(values: np.ndarray, overlap: float, count: int) -> tuple[float, float]:
-    """The mean, and its standard error as of `count` scores; of a single value there is none."""
-    if len(values) == 1:
+    """The mean, and its standard error as of `count` scores.
+
+    It is NaN of a single value, and of two equal ones: of few images in a fold two are often the
+    same by chance, and a spread of zero would be certainty.
+    """
+    if len(values) < 3 and np.ptp(values) == 0:
         return float(values[0]), np.nan
     variance = (1 / count + overlap) * np.var(values, ddof=1)
     return float(np.mean(values)), float(np.sqrt(variance))
