@@ -13,7 +13,7 @@ from stages.kfold_train import kfold_train
 from taller.common.errors import UserError
 from taller.datasets import dataset
 from taller.datasets.dataset import Dataset
-from taller.training import checkpoint, store
+from taller.training import checkpoint, live, store
 
 TRAINING = {
     "learning_rate": 0.01, "weight_decay": 0.0, "schedule": "one_cycle", "batch_size": 16,
@@ -133,6 +133,8 @@ def test_images_are_resized_for_one_network_and_stay_for_the_others(folder, netw
 def test_an_interrupted_stage_goes_on_and_ends_in_the_same_bytes(folder, monkeypatch, capsys):
     write("simple_nn", "simple_nn", augment="photographs")
     kfold_train("simple_nn")
+    for one in ("plots", "metrics"):  # now it can be watched
+        Path("dvclive", one).mkdir(parents=True)
     expected, save, left = outputs(folder), checkpoint.FitCheckpoint.save, [0]
 
     def saves(self, reached) -> None:
@@ -146,15 +148,29 @@ def test_an_interrupted_stage_goes_on_and_ends_in_the_same_bytes(folder, monkeyp
         left[0] = epochs
         with pytest.raises(KeyboardInterrupt):
             kfold_train("simple_nn")
+        live._logger.cache_clear()  # as where the process is killed
     capsys.readouterr()
     kfold_train("simple_nn")
     lines = capsys.readouterr().out.splitlines()
     assert outputs(folder) == expected and not [*Path(".cache/checkpoints").iterdir()]
     assert [line for line in lines if "goes on" in line] == [
         f"simple_nn: {fit}: goes on after epoch {epoch} of 2"
-        for fit, epoch in (("all images", 2), ("fold 1", 2), ("fold 2", 2), ("fold 1", 1))
-    ]
-    assert len([line for line in lines if ", epoch " in line]) == 10 - 7
+        for fit, epoch in (("all images", 2), ("fold 1", 2), ("fold 2", 2))
+    ] + ["simple_nn, repeat 2: fold 1: goes on after epoch 1 of 2"]
+    assert len([line for line in lines if ", epoch " in line]) == 4 + 10 - 7
+    history = pd.read_csv("resultados/cv/scratch/simple_nn/history.csv")
+    tables = {*Path("dvclive/plots/metrics").rglob("*.tsv")}
+    for (repeat, fold), rows in history.groupby(["repeat", "fold"]):
+        place = "simple_nn, repeat 2" if repeat == 2 else "simple_nn"
+        for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
+            path = Path("dvclive/plots/metrics", place, f"fold {fold}", f"{name}.tsv")
+            table = pd.read_csv(path, sep="\t")
+            assert table["step"].tolist() == rows["epoch"].tolist() == [1, 2]
+            assert table[name].tolist() == pytest.approx(rows[name].tolist(), abs=5.1e-7)
+            tables.remove(path)
+    assert {path.parent.name for path in tables} == {"all images"} and len(tables) == 2
+    live.end(Path("dvclive").absolute())
+    assert [*Path("dvclive").rglob("*.*")] == []
 
 
 @pytest.mark.parametrize(

@@ -32,12 +32,12 @@ def test_results_come_in_order_and_reports_arrive():
     processes = {process for _, process, _ in results}
     assert len(processes) <= 2 and os.getpid() not in processes
     assert {threads for *_, threads in results} == {1}
-    assert sorted(reports) == [(f"fit {number}", 1, "a line") for number in range(5)]
+    assert sorted(reports) == [(f"fit {number}", [], "a line") for number in range(5)]
 
 
 def work(shared: np.ndarray, number: int, report) -> tuple[int, int, int]:
     torch.ones(9, requires_grad=True).sum().backward()  # also where the parent has done so
-    report(f"fit {number}", 1, "a line")
+    report(f"fit {number}", [], "a line")
     return int(shared.sum()) + number, os.getpid(), torch.get_num_threads()
 
 
@@ -123,12 +123,12 @@ def test_progress_is_one_bar_or_where_there_is_no_terminal_a_line_for_each_epoch
     capsys, monkeypatch
 ):
     with workers.progress(4, "cnn") as report:
-        report("fold 1", 1, "epoch 1 of 2: val loss 0.1000")
+        report("fold 1", [{"epoch": 1}], "epoch 1 of 2: val loss 0.1000")
     assert capsys.readouterr() == ("cnn: fold 1, epoch 1 of 2: val loss 0.1000\n", "")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with workers.progress(20, "cnn") as report:
         for fit, epoch in (("fold 1", 3), ("fold 2", 10), ("fold 1", 10)):
-            report(fit, epoch, "a line")  # the first was interrupted after two
+            report(fit, [{"epoch": epoch}], "a line")  # the first was interrupted after two
     out, error = capsys.readouterr()
     assert out == "" and "cnn:" in error
 

@@ -14,7 +14,7 @@ from taller.common.params import Section
 from taller.common.progress import bar
 from taller.datasets.dataset import Dataset
 from taller.pretraining import glyphs
-from taller.training import engine
+from taller.training import engine, live
 from taller.training.batches import Batch, Scaling, split
 from taller.training.checkpoint import Checkpoints
 
@@ -105,6 +105,7 @@ def pretrain(
     fit = engine.fit(
         build, config.optimizer, parts, schedule="one_cycle", seed=seed, device=device,
         label_smoothing=config.label_smoothing,
+        on_epochs=lambda rows: live.log(f"letters, {label}", rows),
         checkpoint=checkpoints and checkpoints.of_fit(label, f"letters, {label}", count, "part"),
     )  # fmt: skip
     sizes = split(UNSEEN, config.batch_size)

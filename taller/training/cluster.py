@@ -75,15 +75,16 @@ def _fit(
     """In a worker, which may have come after all others were looked at."""
     from distributed import get_worker
 
-    worker, memory, last = get_worker(), _memory(None), []
+    worker, memory, epochs, last = get_worker(), _memory(None), [], []
     if difference := _difference(expected, worker):
         remedy = REMEDY.format(worker.scheduler.address)
         raise UserError(f"{worker.address}: {difference}; {remedy}")
 
-    def report(*message: object) -> None:
+    def report(fit: str, rows: list[dict], line: str) -> None:
         if worker.state.tasks[worker.get_current_task()].state == "cancelled":
             raise CancelledError  # nobody waits for it any more
-        last[:] = message
+        epochs.extend(rows)
+        last[:] = fit, epochs, line
 
     fit, arrays = fit_and_arrays[:2], fit_and_arrays[2:]
     outcome = function(training, *arrays, *fit, memory, report)

@@ -146,6 +146,7 @@ def cross_validate(
         Where each fit saves its epochs, and goes on from. On a cluster, fits that have ended.
     """
     epochs, fits, outcomes = training.config.epochs, [], []
+    label += f", repeat {repeat + 1}" if repeat else ""
     # The fit on all images is the longest: it starts first.
     on_all = [None] if repeat == 0 and training.images is None else []
     for fold in [*on_all, *[*range(int(folds.max()) + 1)][:limit]]:
@@ -216,7 +217,7 @@ def fit_fold(
             class_weights=None if weights is None else weights.to(device),
             validation=None if fold is None else batches(torch.from_numpy(val_rows), val_batch),
             every_epoch=training.every_epoch,
-            on_epoch=lambda row: report(_name(fold), row["epoch"], _line(row, config.epochs)),
+            on_epochs=lambda rows: report(_name(fold), rows, _line(rows[-1], config.epochs)),
             checkpoint=checkpoint,
         )
         trained = sum(p.numel() for p in outcome.model.parameters() if p.requires_grad)

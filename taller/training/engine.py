@@ -113,7 +113,7 @@ def fit(
     class_weights: Tensor | None = None,
     validation: Iterable[Batch] | None = None,
     every_epoch: bool = True,
-    on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+    on_epochs: Callable[[list[dict[str, float]]], None] = lambda rows: None,
     checkpoint: FitCheckpoint | None = None,
 ) -> Fit:
     """Train a fresh network, or go on with one that was interrupted.
@@ -139,8 +139,9 @@ def fit(
         Gone through after every epoch, or after the last one alone.
     every_epoch : bool
         Which of the two.
-    on_epoch : callable
-        Called with the row of the history after each epoch.
+    on_epochs : callable
+        Called with the rows of the history that are new: of all epochs that it goes on from, then
+        after each epoch.
     checkpoint : FitCheckpoint, optional
         Its ``save`` gets what each epoch has reached, its ``load`` gives it back: going on from
         there, the weights come out the same, bit for bit.
@@ -156,6 +157,7 @@ def fit(
         for name, one in resumable.items():
             one.load_state_dict(reached[name])
         history, logits = reached["history"], reached["logits"]
+        on_epochs([*history])
     for epoch in range(len(history) + 1, len(data) + 1):
         torch.manual_seed(seeds.of_noise(seed, epoch))
         model.train()
@@ -180,7 +182,7 @@ def fit(
         if checkpoint is not None:
             states = {name: one.state_dict() for name, one in resumable.items()}
             checkpoint.save({**states, "history": history, "logits": logits})
-        on_epoch(row)
+        on_epochs([row])
     return Fit(model, history, logits)
 
 

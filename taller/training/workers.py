@@ -16,10 +16,11 @@ from tqdm import tqdm
 
 from taller.common.errors import UserError
 from taller.common.stage import end_with_parent
+from taller.training import live
 
 SIGNALS = signal.SIGINT, signal.SIGTERM
-# Called with the name of a fit, the epoch that it has ended, and a line about it.
-Report = Callable[[str, int, str], None]
+# Called with the name of a fit, the epochs that are new in its history, and a line about the last.
+Report = Callable[[str, list[dict], str], None]
 _shared: tuple = ()  # in a worker
 
 
@@ -114,10 +115,11 @@ def progress(total: int, label: str) -> Iterator[Report]:
     shown, reached = sys.stderr.isatty(), {}
     with tqdm(total=total, desc=label, unit="epoch", leave=False, disable=not shown) as bar:
 
-        def report(fit: str, epoch: int, line: str) -> None:
+        def report(fit: str, rows: list[dict], line: str) -> None:
             if not shown:
                 print(f"{label}: {fit}, {line}", flush=True)
-            reached[fit] = epoch  # an interrupted fit begins in the middle
+            reached[fit] = rows[-1]["epoch"]  # an interrupted fit begins in the middle
             bar.update(sum(reached.values()) - bar.n)
+            live.log(f"{label}/{fit}", rows)
 
         yield report

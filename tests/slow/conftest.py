@@ -19,8 +19,9 @@ def template(tmp_path_factory, mnist_raw) -> Path:
     with FileLock(shared / "project.lock"):
         if not (shared / "project-done").exists():
             project = copy(shared / "project", mnist_raw)
-            assert project.repro() == dict.fromkeys(STAGES, "ran")
             project.commit("first")
+            assert project.repro() == dict.fromkeys(STAGES, "ran")
+            project.commit()
             (shared / "project-done").touch()
     return shared / "project"
 

@@ -134,10 +134,10 @@ def test_two_workers_give_the_same_bytes_and_an_ended_fit_is_not_made_again(
     one.unlink()
     assert same(cross_validate(TRAINING, *arrays, label="net", checkpoints=checkpoints), expected)
     _, *lines = capsys.readouterr().out.splitlines()
-    assert sorted(lines[:3]) == [
+    assert [line for line in lines if "goes on" in line] == [
         f"net: {fit}: goes on after epoch 2 of 2" for fit in ("all images", "fold 1", "fold 3")
     ]
-    assert len(lines) == 4 and lines[3].startswith("net: fold 2, epoch 2 of 2: ")
+    assert len(lines) == 3 + 4 and lines[-1].startswith("net: fold 2, epoch 2 of 2: ")
 
 
 def test_what_has_ended_is_not_lost_with_all_workers(dask, arrays, monkeypatch, capsys):

@@ -94,6 +94,10 @@ def repo(tmp_path_factory) -> Path:
     run(copy, "git", "init", "--quiet", "--initial-branch", REVISIONS[0])
     dvc(copy, "init", "--quiet")
     shutil.copy(ROOT / ".dvc/config", copy / ".dvc")
+    shutil.copy(ROOT / ".dvcignore", copy)
+    for name in ("plots", "metrics"):  # empty, as where nothing trains
+        (copy / "dvclive" / name).mkdir(parents=True)
+        (copy / "dvclive" / name / ".gitkeep").touch()
     shutil.copytree(ROOT / ".dvc/plots", copy / ".dvc/plots", ignore=lambda *_: [OFFLINE_PAGE])
     for revision, scores in zip(REVISIONS, SCORES, strict=True):
         if revision != REVISIONS[0]:
