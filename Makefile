@@ -44,7 +44,7 @@ repro: $(if $(SCHEDULER),.venv/.ready-cluster,setup)
 	@.venv/bin/python -m tools.prepare
 	@echo 'runs what is out of date: MNIST from nothing 8 to 20 minutes on two cores, and 250 MB'
 	.venv/bin/dvc --wait-for-lock repro
-	@echo 'the answer, in Spanish: resultados/informe.md'
+	@echo 'the answer: resultados/informe.md'
 
 # Without FROM what is in data/DATASET/raw. ALL=1: with what takes long.
 use: $(if $(DATASET),setup)

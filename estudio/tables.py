@@ -20,17 +20,15 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from taller.common import files, params, stage
 from taller.common.errors import UserError
 from taller.report.figures import style
-from taller.report.format import enumeration, plain, thousands
+from taller.report.format import Language
 from taller.statistics.folds import corrected_interval, corrected_t_test, holm
 
 RESULTS = Path("resultados")
 SCRATCH = ("simple_nn", "cnn")
 WORKSHOP = "workshop"  # a cell beside the others: the workshop's own training
-LOOKS = {
-    "none": ("sin preentrenar", "#CC79A7", "v"),
-    "letters": ("letras", "#56B4E9", "^"),
-    "imagenet": ("ImageNet", "#E69F00", "P"),
-}
+LOOKS = {"none": ("#CC79A7", "v"), "letters": ("#56B4E9", "^"), "imagenet": ("#E69F00", "P")}
+# In every language: `compare`, which alone knows the report's, does not draw this picture.
+ENDINGS = {"es": "", "en": ".en"}
 TICKS = (20, 40, 60, 80, 90, 95, 98, 99, 99.5, 99.8)  # percent
 APART = 0.14  # between the sources of one column, in columns
 
@@ -48,7 +46,9 @@ def tables(name: str) -> None:
             table.to_csv(out, index=False, float_format="%.6g")
         print(f"{path}: {len(table)} rows")
     if name == "estudio":
-        style.save(draw_study(made["estudio"]), RESULTS / f"estudio{suffix}.png")
+        for language, ending in ENDINGS.items():
+            figure = draw_study(made["estudio"], Language(language))
+            style.save(figure, RESULTS / f"estudio{suffix}{ending}.png")
 
 
 def results(place: str) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -175,7 +175,7 @@ def _by_fold(scores: pd.DataFrame) -> Iterator[tuple[int, float]]:
     return ((fold, value) for (_, fold), value in scores["accuracy"].items())
 
 
-def draw_study(table: pd.DataFrame) -> Figure:
+def draw_study(table: pd.DataFrame, say: Language) -> Figure:
     """Accuracy by trained layers: a point per experiment, the spread over folds as whiskers.
 
     The layers are columns of their own, by how many parameters they have: to the last layer's
@@ -194,21 +194,21 @@ def draw_study(table: pd.DataFrame) -> Figure:
     sources = table.loc[~workshop, "fuente"].drop_duplicates().tolist()
     shifts = APART * (np.arange(len(sources)) - (len(sources) - 1) / 2)
     for source, shift in zip(sources, shifts, strict=True):
-        label, color, marker = LOOKS[source]
+        color, marker = LOOKS[source]
         rows = table[~workshop & (table["fuente"] == source)]
         places = rows["capas entrenadas"].map(columns) + shift
-        _points(axes, places, rows, label=label, color=color, marker=marker)
+        _points(axes, places, rows, label=say(f"study_{source}"), color=color, marker=marker)
     for source, rows in table[workshop].groupby("fuente", sort=False):
-        label = f"código del taller ({LOOKS[source][0]})"
+        label = say("study_workshop", source=say(f"study_{source}"))
         places = rows["capas entrenadas"].map(columns)
         _points(axes, places, rows, label=label, color="black", marker="X")
     for name, dashes in {"SimpleNN": ":", "CNN": "--"}.items():
         scratch = table[f"accuracy de {name}"].iloc[0]
-        axes.axhline(scratch, color=style.QUIET, ls=dashes, label=f"{name} desde cero")
-    _name_axes(axes, sizes)
-    images = thousands(table["imágenes"].iloc[0])
-    axes.set_title(f"Fine-tuning de ResNet-18 con {images} imágenes, según qué capas se entrenan")
-    axes.legend(title="Preentrenamiento", loc="lower right")
+        axes.axhline(scratch, color=style.QUIET, ls=dashes, label=say("study_scratch", name=name))
+    _name_axes(axes, sizes, say)
+    images = say.thousands(table["imágenes"].iloc[0])
+    axes.set_title(say("study", images=images))
+    axes.legend(title=say("pretraining"), loc="lower right")
     return figure
 
 
@@ -218,21 +218,25 @@ def _points(axes: Axes, places: pd.Series, rows: pd.DataFrame, **look: object) -
     )
 
 
-def _name_axes(axes: Axes, sizes: pd.Series) -> None:
-    names = ["todas" if one == "all" else enumeration(one.split(", ")) for one in sizes.index]
+def _name_axes(axes: Axes, sizes: pd.Series, say: Language) -> None:
+    names = [
+        say("study_all") if one == "all" else say.enumeration(one.split(", "))
+        for one in sizes.index
+    ]
     axes.set(
         xticks=range(len(sizes)),
-        xticklabels=[f"{name}\n{thousands(size)}" for name, size in zip(names, sizes, strict=True)],
+        xticklabels=[
+            f"{name}\n{say.thousands(size)}" for name, size in zip(names, sizes, strict=True)
+        ],
         xlim=(-0.5, len(sizes) - 0.5),
-        xlabel="Capas entrenadas, y cuántos parámetros tienen",
+        xlabel=say("study_x"),
         yscale="logit",  # near 1 what counts is the share of errors: from 0.98 to 0.99 it halves
-        ylabel="Exactitud (accuracy) de validación (%, escala logit):\n"
-        "media ± desviación típica de los pliegues",
+        ylabel=say("study_y"),
     )
     places = [tick / 100 for tick in TICKS]
     axes.yaxis.set_major_locator(FixedLocator(places))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(lambda value, _: plain(float(f"{100 * value:.4g}")))
+    axes.yaxis.set_major_formatter(lambda value, _: say.plain(float(f"{100 * value:.4g}")))
     axes.grid(visible=False, axis="x")
 
 

@@ -26,7 +26,7 @@ from taller.report.figures import (
     loss_curves,
     style,
 )
-from taller.report.format import render
+from taller.report.format import Language, LanguageName, render
 from taller.statistics import learning_curve as learning
 from taller.statistics.comparison import Comparison, read
 from taller.statistics.learning_curve import Curve, Gain
@@ -34,6 +34,7 @@ from taller.statistics.results import RESULTS, Metric, read_table
 
 
 class Params(params.Section):
+    language: LanguageName
     pairs: list[str]
     rope: float = Field(ge=0, lt=1)
     metric: Metric
@@ -56,9 +57,11 @@ def compare() -> None:
     gains = learning.gains(comparison, curves)
     studies = [read_table(RESULTS / f"{name}.csv") for name in ("ajuste", "estudio")]
     # All that can be wrong with what is read is said before anything is written.
-    pictures = draw_pictures(comparison, curves, gains)
-    report = render("informe.es.md.j2", context(comparison, gains, *studies))
-    table, metrics = tables.comparison_table(comparison), tables.metrics(comparison, settings.pairs)
+    say = Language(settings.language)
+    pictures = draw_pictures(comparison, say, curves, gains)
+    report = render(say, context(comparison, gains, *studies))
+    table = tables.comparison_table(comparison, say)
+    metrics = tables.metrics(comparison, settings.pairs)
     with files.atomic_write(RESULTS / "comparacion_metrics.csv") as file:
         table.to_csv(file, index=False, float_format="%.4f")
     files.write_json(RESULTS / "metrics.json", metrics)
@@ -90,7 +93,10 @@ def delete_leftovers(known: set[Path]) -> None:
 
 
 def draw_pictures(
-    comparison: Comparison, curves: Sequence[Curve] = (), gains: Sequence[Gain] = ()
+    comparison: Comparison,
+    say: Language,
+    curves: Sequence[Curve] = (),
+    gains: Sequence[Gain] = (),
 ) -> dict[str, style.Figure]:
     """Draw the pictures, by the names of their files without the ending."""
     models, data = comparison.models, comparison.data
@@ -102,15 +108,15 @@ def draw_pictures(
             facts = one.pretraining if data["dataset"] == "MNIST" else None
             letters = [dataset.load(base / "letters"), facts]
     return {
-        "ejemplo_mnist": images.example(sample.images[0], names[sample.labels[0]]),
-        "curva_aprendizaje": learning_curve.draw(comparison, curves, gains),
-        "curva_loss": loss_curves.draw(models),
-        "folds": folds.draw(models, metric),
-        "coste": cost.draw(models, metric),
-        "confusion_matrix": confusion.draw(models, names),
-        "calibracion": calibration.draw(models),
-        "errores": images.errors(models, names),
-        "glifos": images.letters(sample, f"Imágenes de {data['dataset']}", *letters),
+        "ejemplo_mnist": images.example(sample.images[0], names[sample.labels[0]], say),
+        "curva_aprendizaje": learning_curve.draw(comparison, curves, gains, say),
+        "curva_loss": loss_curves.draw(models, say),
+        "folds": folds.draw(models, metric, say),
+        "coste": cost.draw(models, metric, say),
+        "confusion_matrix": confusion.draw(models, names, say),
+        "calibracion": calibration.draw(models, say),
+        "errores": images.errors(models, names, say),
+        "glifos": images.letters(sample, data["dataset"], say, *letters),
     }
 
 

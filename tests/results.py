@@ -80,6 +80,7 @@ def write(
     epochs: int = 4,
     pairs: Sequence[str] = (),
     metric: str = "accuracy",
+    language: str = "es",
     curves: Mapping[str, Mapping[int, Sequence[float]]] = MappingProxyType({}),
     **data: object,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -114,7 +115,8 @@ def write(
     dataset.save(place / "muestra", test.take(slice(0, 30)))
     files.write_text(place / "ajuste.csv", "modelo\n")
     files.write_text(place / "estudio.csv", "modelo\n")
-    sections = {"compare": {"pairs": list(pairs), "rope": 0.005, "metric": metric}}
+    compare = {"pairs": list(pairs), "rope": 0.005, "metric": metric, "language": language}
+    sections = {"compare": compare}
     sections["curve"] = {"sections": [one.contestant.section for one in made if one.name in curves]}
     for one in made:
         if one.name in curves:

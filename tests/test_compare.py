@@ -92,6 +92,32 @@ def test_it_writes_what_dvc_yaml_says_and_what_the_results_say(workdir, capsys):
     np.testing.assert_allclose(cells["proporcion"].sum(), 1, atol=5e-4)
 
 
+def test_what_programs_read_is_the_same_in_both_languages(workdir, monkeypatch):
+    monkeypatch.setattr("stages.compare.draw_pictures", lambda *_: {})
+    written = []
+    for language in ("es", "en"):
+        results.write(*THREE, pairs=["cnn-simple_nn"], language=language)
+        compare()
+        files = [*Path("resultados").glob("*.json"), *Path("resultados/plots").iterdir()]
+        table = pd.read_csv("resultados/comparacion_metrics.csv")
+        first = Path("resultados/informe.md").read_text(encoding="utf-8").split("\n")[0]
+        written.append(({path: path.read_bytes() for path in files}, table, first))
+    (programs, spanish, _), (same, english, title) = written
+    assert programs == same and title == "# Training from scratch and fine-tuning on MNIST"
+    assert [*english][:4] == [*spanish][:4] == ["Modelo", "Accuracy", "Precision", "Recall"]
+    assert english["Pretraining"].tolist() == ["nothing", "nothing", "letters"]
+    english["Pretraining"] = spanish["Preentrenamiento"]
+    assert english.to_numpy().tolist() == spanish.to_numpy().tolist()
+    assert {*english} & {*spanish} == {
+        "Modelo",
+        "Accuracy",
+        "Precision",
+        "Recall",
+        "F1",
+        "Log loss",
+    }
+
+
 def test_metrics_are_of_the_metric_that_decides(workdir, monkeypatch):
     balanced = [0.9, 0.91, 0.92], [0.7, 0.71, 0.75]  # accuracies have the other order
     models = [one.but(balanced=row) for one, row in zip(THREE[1:], balanced, strict=True)]

@@ -15,6 +15,7 @@ from estudio import cell, tables
 from stages import pretrain
 from taller.common import files, params, seeds
 from taller.datasets import dataset, splits
+from taller.report.format import Language
 from taller.training import finetuning, scratch
 
 ROOT = Path(__file__).parents[1]
@@ -174,8 +175,9 @@ def test_the_picture_has_a_point_and_whiskers_for_each_experiment():
     scratch = {name: made_up(np.array([0.8, 0.8]), name) for name in ("SimpleNN", "CNN")}
     table = tables.study_table(5000, scratch, tuned)
     assert table["desv. accuracy"].tolist() == pytest.approx([0.04 / np.sqrt(2)] * 4)
-    (axes,) = tables.draw_study(table).axes
-    points = np.concatenate([bars.lines[0].get_xydata() for bars in axes.containers])
-    assert points[:, 1] == pytest.approx([0.92] * 4)
-    labels = [label.get_text() for label in axes.get_xticklabels()]
-    assert labels == ["fc\n9", "conv1 y fc\n20", "todas\n99"]
+    for language, joint, every in ("es", "y", "todas"), ("en", "and", "all"):
+        (axes,) = tables.draw_study(table, Language(language)).axes
+        points = np.concatenate([bars.lines[0].get_xydata() for bars in axes.containers])
+        assert points[:, 1] == pytest.approx([0.92] * 4)
+        labels = [label.get_text() for label in axes.get_xticklabels()]
+        assert labels == ["fc\n9", f"conv1 {joint} fc\n20", f"{every}\n99"]

@@ -18,6 +18,7 @@ from results import CNN, FRUIT, LETTERS, SIMPLE, TUNED
 from stages import compare
 from taller.common import params
 from taller.report.figures import folds, images, style
+from taller.report.format import Language
 from taller.statistics.comparison import Comparison, read
 
 ROOT = Path(__file__).parents[1]
@@ -42,24 +43,37 @@ CASES = {
         {"names": ("清水焼", "una clase de nombre larguísimo", "uva"), "dataset": "Raras"},
     ),
 }
-ENGLISH = re.compile(
+SPANISH, ENGLISH = Language("es"), Language("en")
+ENGLISH_WORDS = re.compile(
     r"(?i)\b(folds?|epochs?|loss|train(ing)?|validation|images?|confidence|said|true|label|"
     r"predict(ed|ion)|counts?|mean|errors?|test|perfect|model)\b"
+)
+SPANISH_WORDS = re.compile(
+    r"(?i)\b(el|la|los|las|de|del|que|y|con|sin|por|para|dijo|era|imágenes|pliegues?|clase|media|"
+    r"entrenamiento|exactitud|letras?|puntos|época|escala|IC)\b"
 )
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory) -> dict[str, tuple[Comparison, dict[str, Figure]]]:
-    """The results and the pictures of each case, laid out."""
+def both(tmp_path_factory) -> dict[tuple[str, str], tuple[Comparison, dict[str, Figure]]]:
+    """The results and the pictures of each case in each language, laid out."""
     cases = {}
     for name, (models, options) in CASES.items():
         with chdir(tmp_path_factory.mktemp(name)):
             results.write(*models, **options)
             comparison = read(params.contestants(), 0.005, "accuracy")
-            cases[name] = comparison, compare.draw_pictures(comparison)
-        for figure in cases[name][1].values():
-            figure.draw_without_rendering()
+            for say in (SPANISH, ENGLISH):
+                cases[name, say.name] = comparison, compare.draw_pictures(comparison, say)
+        for say in (SPANISH, ENGLISH):
+            for figure in cases[name, say.name][1].values():
+                figure.draw_without_rendering()
     return cases
+
+
+@pytest.fixture(scope="module")
+def drawn(both) -> dict[str, tuple[Comparison, dict[str, Figure]]]:
+    """The same, in Spanish."""
+    return {name: both[name, "es"] for name in CASES}
 
 
 def said(figure: Figure) -> list[str]:
@@ -75,7 +89,7 @@ def test_pictures_speak_spanish_and_name_every_model(drawn, case):
     for name, figure in figures.items():
         texts = said(figure)
         assert texts, name
-        english = [text for text in texts if ENGLISH.search(text) and text != "ningún error"]
+        english = [text for text in texts if ENGLISH_WORDS.search(text) and text != "ningún error"]
         assert not english, name
         # A fold of several repeats has both numbers: 2.1.
         numbers = [text for text in texts if not re.fullmatch(r"Pliegue \d+\.\d+", text)]
@@ -86,8 +100,24 @@ def test_pictures_speak_spanish_and_name_every_model(drawn, case):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_no_title_is_cut_off_or_lies_upon_another(drawn, case):
-    for name, figure in drawn[case][1].items():
+def test_in_english_they_say_the_same_numbers(both, case):
+    classes, (spanish, english) = (
+        both[case, "es"][0].data["names"],
+        (both[case, one][1] for one in ("es", "en")),
+    )
+    for name, figure in english.items():
+        texts = said(figure)
+        words = [re.sub("|".join(map(re.escape, classes)), "", text) for text in texts]
+        assert not [text for text in words if SPANISH_WORDS.search(text)], name
+        numbers = [re.findall(r"\d[\d.]*", text.replace(",", "")) for text in texts]
+        plain = [text.replace(",", ".").replace("\u00a0", "") for text in said(spanish[name])]
+        assert numbers == [re.findall(r"\d[\d.]*", text) for text in plain], name
+
+
+@pytest.mark.parametrize("language", ["es", "en"])
+@pytest.mark.parametrize("case", CASES)
+def test_no_title_is_cut_off_or_lies_upon_another(both, case, language):
+    for name, figure in both[case, language][1].items():
         width, height = figure.canvas.get_width_height()
         labels = [
             label
@@ -181,7 +211,7 @@ def test_a_control_of_few_folds_and_a_near_largest_class_are_drawn(drawn):
     assert "clase mayor" not in said(drawn["numbered"][1]["folds"])
     simple, control = drawn["numbered"][0].models
     table = simple.table.replace({"value": {0.12: 0.88}})
-    (axes,) = folds.draw([replace(simple, table=table), control], "accuracy").axes
+    (axes,) = folds.draw([replace(simple, table=table), control], "accuracy", SPANISH).axes
     (line,) = [line for line in axes.lines if line.get_label() == "clase mayor"]
     assert line.get_xdata()[0] == pytest.approx(88)
 
@@ -202,13 +232,14 @@ SAVE = """
 from pathlib import Path
 import numpy as np
 from taller.report.figures import images, style
-style.save(images.example(np.zeros((1, 4, 4), np.uint8), "x"), Path("own.png"))
+from taller.report.format import Language
+style.save(images.example(np.zeros((1, 4, 4), np.uint8), "x", Language("es")), Path("own.png"))
 """
 
 
 def test_a_pictures_bytes_depend_on_the_picture_alone(tmp_path):
     """Neither on the user's own matplotlibrc, nor on the locale, nor on the time."""
-    style.save(images.example(np.zeros((1, 4, 4), np.uint8), "x"), tmp_path / "plain.png")
+    style.save(images.example(np.zeros((1, 4, 4), np.uint8), "x", SPANISH), tmp_path / "plain.png")
     (tmp_path / "matplotlibrc").write_text("font.size: 20\nfont.family: serif\naxes.grid: False\n")
     own = {"MATPLOTLIBRC": str(tmp_path), "LC_ALL": "C", "SOURCE_DATE_EPOCH": "1"}
     environment = os.environ | own | {"PYTHONPATH": str(ROOT)}

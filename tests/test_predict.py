@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from dvc.utils.hydra import apply_overrides
 from PIL import Image, ImageDraw
 from scipy import ndimage
 from scipy.interpolate import make_interp_spline
@@ -16,6 +17,7 @@ from taller.common.errors import UserError
 from taller.datasets import idx, pictures
 from taller.datasets.dataset import Dataset
 from taller.networks import simple_nn
+from taller.report.format import Language
 from taller.training import engine, store
 from taller.training.batches import Batches, Scaling, tensor
 from tools import predict
@@ -154,6 +156,11 @@ def save(path: Path, names, shape, scaling: Scaling, state=None) -> Path:
     state = simple_nn.build(**arguments).state_dict() if state is None else state
     store.save(path, "simple_nn", arguments, scaling, names, state)
     return path
+
+
+@pytest.fixture(autouse=True)
+def in_spanish(workdir):
+    """Whatever the params.yaml of this folder asks for."""
 
 
 @pytest.fixture(scope="session")
@@ -295,18 +302,28 @@ def test_bad_files_get_a_line_each_and_good_ones_an_answer(
         predict.predict([Path("0.png")], small_model, Path("x.unknown"))
 
 
-def test_below_four_fifths_it_is_unsure_in_spanish():
-    probabilities = np.full(10, 0.01)
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("es", "7  (inseguro; quizá 1)\n  7: 79,0\u00a0%   1: 13,0\u00a0%"),
+        ("en", "7  (unsure; perhaps 1)\n  7: 79.0%   1: 13.0%"),
+    ],
+)
+def test_below_four_fifths_it_is_unsure(language, expected):
+    probabilities, say = np.full(10, 0.01), Language(language)
     probabilities[[7, 1]] = 0.79, 0.13
-    answer = predict.describe(Path("a.png"), probabilities, idx.CLASSES["MNIST"])
-    assert answer.startswith("a.png: 7  (inseguro; quizá 1)\n  7: 79,0\u00a0%   1: 13,0\u00a0%")
+    answer = predict.describe(Path("a.png"), probabilities, idx.CLASSES["MNIST"], say)
+    assert answer.startswith(f"a.png: {expected}")
     probabilities[[7, 1]] = 0.80, 0.12
-    answer = predict.describe(Path("a.png"), probabilities, idx.CLASSES["MNIST"])
+    answer = predict.describe(Path("a.png"), probabilities, idx.CLASSES["MNIST"], say)
     assert answer.startswith("a.png: 7\n")
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_model_of_an_image_folder_sees_a_picture_as_its_training_did(tmp_path, capsys, channels):
+@pytest.mark.parametrize(("channels", "language"), [(1, "es"), (3, "en")])
+def test_a_model_of_an_image_folder_sees_a_picture_as_its_training_did(
+    tmp_path, capsys, channels, language
+):
+    apply_overrides(tmp_path / "params.yaml", [f"compare.language={language}"])
     names, side = ("llave", "taza", "pez"), 40
     scaling = Scaling((0.5,), (0.5,), (side, side))
     model = save(tmp_path / "m.pth", names, (channels, side, side), scaling)
@@ -321,7 +338,10 @@ def test_a_model_of_an_image_folder_sees_a_picture_as_its_training_did(tmp_path,
             expected = network(scaling(image))[0].double().softmax(0)
         parts = [part.split(": ") for part in line.strip().split("   ")]
         assert [name for name, _ in parts] == [names[one] for one in expected.argsort().flip(0)]
-        percents = [float(part.rstrip("\u00a0%").replace(",", ".")) for _, part in parts]
+        percents = [
+            float(part.rstrip("\u00a0%").replace("," if language == "es" else ".", "."))
+            for _, part in parts
+        ]
         np.testing.assert_allclose(percents, 100 * expected.sort(descending=True)[0], atol=0.06)
     assert Image.open(tmp_path / "images.png").size == (2 * 5 * side, 5 * side)
 

@@ -13,6 +13,7 @@ from tools import prepare
 
 BAD = {
     "+sed=1": "sed: expected one of dataset, seed,",
+    "compare.language=fr": "compare.language: expected 'es' or 'en', found 'fr'",
     "compare.rope=2": "compare.rope: expected less than 1, found 2",
     "preprocess.folds=1": "preprocess.folds: ",
     "seed=null": "seed: ",

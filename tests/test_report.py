@@ -14,8 +14,9 @@ from scipy import stats
 
 from taller.common import params
 from taller.common.errors import UserError
-from taller.report import format
+from taller.report import format, words
 from taller.report.context import context
+from taller.report.format import Language
 from taller.statistics import learning_curve
 from taller.statistics.comparison import Comparison, read
 from taller.statistics.results import Result
@@ -52,7 +53,25 @@ WORDS = {
     "equal": ("es prácticamente igual a {} (", "en la práctica nada"),
     "unknown": ("queda sin decidir frente a {} (", "sin decidir"),
 }  # fmt: skip
+SPANISH, ENGLISH = Language("es"), Language("en")
+SPANISH_WORDS = re.compile(
+    r"\b([Ee]l|[Ll]as?|[Ll]os|[Dd]el?|que|y|con|sin|por|para|es|una?)\b|[áíóúñ¿]"
+)
+SAME = [
+    (r"supera (?:también )?a (?=[A-Z])", r"beats (?=[A-Z])"),
+    (r"queda por debajo de (?=[A-Z])", r"falls short of (?=[A-Z])"),
+    (r"sin decidir frente a", r"undecided against"),
+    (r"una mejora", r"a gain"), (r"una pérdida(?=[,.;:])", r"a drop"),
+    (r"\| mejor ", r"\| better "), (r"\| peor ", r"\| worse "),
+    (r"prácticamente igual(?:es)?", r"practically equal"),
+    (r"en la práctica nada|prácticamente nada", r"practically nothing"),
+    (r"como en los pliegues", r"as on the folds"), (r"al contrario que", r"contrary to"),
+    (r"no se solapan", r"do not overlap"), (r"de más", r"overconfident"),
+]  # fmt: skip
 NOTHING = pd.DataFrame()
+TOKEN = re.compile(r"[<>]|[+−]?\d+(?:\.\d+)?|`[^`]+`|SimpleNN|CNN|ResNet18|SHA|\w+\.png")
+END = re.compile(r"(?<=[.?])[*”»]* (?=[A-ZÁÉÍÓÚ¿«“*`\d])")  # of a sentence
+HOLES = r"  | \n|\n\n\n| [.,;:)]|\( |\.\.[^/]|,,|;;"
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +86,35 @@ def made(*contestants: Made, metric="accuracy", **options) -> Comparison:
 
 
 def report(comparison: Comparison, tuning=NOTHING, study=NOTHING, gains=()) -> str:
-    return format.render("informe.es.md.j2", context(comparison, gains, tuning, study))
+    """The report in Spanish, of which the one in English says the same."""
+    values = context(comparison, gains, tuning, study)
+    spanish, english = (format.render(Language(name), values) for name in words.WORDS)
+    assert places(english, "en") == places(spanish, "es")
+    for text in (spanish, english):
+        assert not re.search(HOLES, text)
+    return spanish
+
+
+def places(text: str, language: str) -> list[list[list[str]]]:
+    """The numbers, names and code of each line, sentence by sentence, in no language.
+
+    The glossary is in the order of its words, which each language has its own.
+    """
+    if language == "es":
+        text = re.sub(rf"(?<=\d)[{SPACE}](?=\d)", "", text)
+        text = re.sub(r"(?<=\d),(?=\d)", ".", text)
+    else:
+        text = re.sub(r"(?<=\d),(?=\d{3})", "", text).replace(".en.png", ".png")
+    for one in SAME:  # verdicts, as numbers are
+        text = re.sub(one[language == "en"], f"`{one[1]}`", text)
+    numerals = words.WORDS[language]["numerals"].split()
+    for value in range(3, 11):  # "one" and "two" may be other words
+        text = re.sub(rf"\b{numerals[value]}\b", str(value), text)
+    body, glossary = (
+        [[TOKEN.findall(part) for part in END.split(line)] for line in half.split("\n")]
+        for half in re.split(r"(?m)^## Glos\w+$", text)
+    )
+    return body + sorted(glossary)
 
 
 def section(text: str, heading: str) -> str:
@@ -168,7 +215,6 @@ def assert_reads_well(text: str) -> None:
     """Decimal commas, nothing missing, no holes; all that is cited, and all pictures, are there."""
     prose = text.replace("CC BY-SA 3.0", "")
     assert not re.search(r"\d\.\d|= 0,000|−0,00[ ;\]]|\b(nan|None|inf)\b|\{|\}|\|\|", prose)
-    assert not re.search(r"  | \n|\n\n\n| [.,;:)]|\( |\.\.[^/]|,,|;;", text)
     body, works = text.split("## Referencias")
     cited = set(re.findall(r"\b([A-Z]\w+)(?: y \w+| et al\.)?, (\d{4})", body))
     listed = re.findall(r"^- [A-Z]\. (?:[A-Z]\. )*(\w[\w-]*).*? \((\d{4})\)\. \*", works, re.M)
@@ -326,6 +372,8 @@ def test_who_beats_the_largest_class_wins_and_who_does_not_is_named(workdir):
     # The better of two by their mean does not beat the largest class with certainty.
     text = report(made(models[0], rare(CNN, [0.99, 0.99, 0.93]), rare(TUNED, HIGH)))
     assert lead(text).startswith("No se puede decir quién gana")
+    text = report(made(models[0], rare(CNN, HIGH), rare(TUNED, better)))
+    assert "ResNet18 no se dice ni mejor ni peor que SimpleNN (+4,87 " in text
 
 
 def test_the_metric_that_decides_is_said_and_why(workdir):
@@ -494,6 +542,7 @@ def test_what_the_losses_say(digits, train, val, said):
         ({"groups": None}, ["No se sabe de qué escritores son las imágenes"]),
         ({"repeats": 2}, ["Hay 2 repeticiones, cada una con otros pliegues y otras semillas.",
                           "con 2 repartos, una sola red preentrenada y una semilla por entrena"]),
+        ({"dataset": "FashionMNIST"}, ["de Zalando SE", "| Prenda más difícil |"]),
         ({"dataset": "KMNIST"}, ["Los 539 orígenes no se reparten", "| Carácter más difícil |"]),
     ],
 )  # fmt: skip
@@ -655,30 +704,60 @@ def test_a_mistake_in_the_template_is_named_with_its_line(tmp_path, monkeypatch)
         ("uno\n{{ dos|percent }\n", "line 2: "), ("{{ nadie }}", ": 'nadie' is undefined"),
         ("{{ 0.5|porcentaje }}", "No filter named 'porcentaje'"),
     ):  # fmt: skip
-        (tmp_path / "x.md.j2").write_text(text)
+        (tmp_path / "informe.en.md.j2").write_text(text)
         with pytest.raises(UserError) as raised:
-            format.render("x.md.j2", {})
-        assert "templates/x.md.j2" in str(raised.value) and said in str(raised.value)
+            format.render(ENGLISH, {})
+        assert "templates/informe.en.md.j2" in str(raised.value) and said in str(raised.value)
 
 
-def test_numbers_and_lists_as_a_spanish_reader_writes_them():
-    for written, expected in {
-        format.number(-0.5): "−0,50", format.number(-1e-18): "0,00",
-        format.percent(0.97531): "97,53_%", format.points(0.01126, sign=True): "+1,13",
-        format.thousands(5130): "5130", format.thousands(1_234_567): "1_234_567",
-        format.p_value(0.0321): "0,032", format.p_value(1e-9): "< 0,001",
-        format.certainty(0.99999): "> 99,9_%", format.certainty(0.0004): "< 0,1_%",
-        format.scientific(66_021_888): "6,6_×_10⁷", format.plain(1e-05): "0,00001",
-        format.plain([128, 64]): "128, 64", format.times(0.047): "el 4,7_% de",
-        format.times(5.13): "5,1 veces", format.times(12_345.0): "12_345 veces",
-        format.enumeration(["uva", "higo"]): "uva e higo",
-        format.enumeration(["a", "hielo"]): "a y hielo",
-    }.items():  # fmt: skip
-        assert written == expected.replace("_", SPACE)
+def test_numbers_and_lists_as_their_readers_write_them():
+    for name, arguments, spanish, english in (
+        ("number", [-0.5], "−0,50", "−0.50"), ("number", [-1e-18], "0,00", "0.00"),
+        ("tick", [-0.25], "−0,25", "−0.25"), ("percent", [0.97531], "97,53_%", "97.53%"),
+        ("points", [0.01126], "1,13", "1.13"), ("thousands", [5130], "5130", "5,130"),
+        ("thousands", [1_234_567], "1_234_567", "1,234,567"), ("numeral", [8], "ocho", "eight"),
+        ("numeral", [12], "12", "12"), ("p_value", [0.0321], "0,032", "0.032"),
+        ("p_value", [1e-9], "< 0,001", "< 0.001"), ("certainty", [0.99999], "> 99,9_%", "> 99.9%"),
+        ("certainty", [0.0004], "< 0,1_%", "< 0.1%"), ("plain", [1e-05], "0,00001", "0.00001"),
+        ("scientific", [66_021_888], "6,6_×_10⁷", "6.6_×_10⁷"),
+        ("plain", [[128, 64]], "128, 64", "128, 64"), ("times", [0.047], "el 4,7_% de", "4.7% of"),
+        ("times", [5.13], "5,1 veces", "5.1 times"),
+        ("times", [12_345.0], "12_345 veces", "12,345 times"),
+        ("enumeration", [["uva", "higo"]], "uva e higo", "uva and higo"),
+        ("enumeration", [["a", "hielo"]], "a y hielo", "a and hielo"),
+    ):  # fmt: skip
+        for language, expected in (SPANISH, spanish), (ENGLISH, english):
+            assert getattr(language, name)(*arguments) == expected.replace("_", SPACE)
+    assert SPANISH.points(0.01126, sign=True) == "+1,13"
+
+
+def test_what_a_template_says_otherwise_or_leaves_out_is_seen(digits):
+    values = context(digits, (), NOTHING, NOTHING)
+    text = format.render(ENGLISH, values)
+    expected = places(text, "en")
+    for old, new in (
+        (" 539 ", " 538 "), (" The folds are the same for all: the comparison is paired.", ""),
+        ("SimpleNN is wrong, and", "CNN is wrong, and"), ("`compare.rope`", "the margin"),
+        ("three alphabets", "two alphabets"),
+        ("is practically equal to ", "beats "),
+    ):  # fmt: skip
+        assert old in text and places(text.replace(old, new), "en") != expected, old
+    assert not SPANISH_WORDS.search(text.replace("et al.", ""))
+
+
+def test_every_word_is_in_both_languages_and_takes_the_same_values():
+    spanish, english = words.WORDS["es"], words.WORDS["en"]
+    assert [*spanish] == [*english]
+    for key, text in spanish.items():
+        names = ({*re.findall(r"{(\w+)}", one)} for one in (text, english[key]))
+        es, en = (one - {"metric", "english"} for one in names)  # Spanish says accuracy twice
+        assert es == en, key
+    assert not [one for one in english.values() if SPANISH_WORDS.search(one)]
 
 
 def test_what_pretraining_gives_with_fewer_images_is_said_and_from_where_on_it_is_nothing(workdir):
     training = {"frozen": [], "model_params": {"stem": "sum_rgb", "image_size": 28}}
+    training["batch_size"] = 32
     same = {"flops": {"inference": 20_000, "training": 10**12}, "parameters": 10_000}
     letters = Made("cnn_letters", "cnn", "letters", NEAR_HIGH, training=training, fit=same)
     few = {20: [0.85, 0.86, 0.87], 60: [0.9, 0.91, 0.92], 150: NEAR_HIGH}
@@ -698,6 +777,7 @@ def test_what_pretraining_gives_with_fewer_images_is_said_and_from_where_on_it_i
         "es prácticamente nada." in text
     )
     part = section(text, "¿Desde cuántas imágenes deja de importar el *fine-tuning*?")
+    assert "La CNN ajustada y la CNN difieren además en `batch_size`." in part
     equal = "prácticamente iguales"
     assert re.findall(r"^\| (\d+) \|.*\| ([\w ]+) \|$", part, re.M) == [
         ("20", "mejor"), ("60", "mejor"), ("150", equal), ("400", equal),

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import modify_yaml
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from taller.common import params
 from taller.common.errors import UserError
+from taller.report.format import Language
 from tools import prepare, use
 
+SPANISH = Language("es")
 ROOT, PARAMS = Path(__file__).parents[1], Path("params.yaml")
 LARGE, SMALL = use.Sample((300, 200), (640, 427), False), use.Sample((20, 28), (28, 28), True)
 
@@ -55,7 +58,8 @@ def test_a_folder_becomes_the_data_set_and_mnist_comes_back(project, photographs
         content["seed"] = 7
     use.use("fotos", photographs)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) <= 10 and "2 classes" in lines[1]
+    assert len(lines) <= 10 and "2 clases, con imágenes de entrenamiento + prueba: " in lines[1]
+    assert lines[0].endswith(": train como entrenamiento; val como prueba")
     assert "lotos (6 + 2), templo (10 + 2)" in lines[1] and "150 × 100" in lines[3]
     assert contents(raw) == contents(photographs) == before and raw.with_suffix(".dvc").exists()
     chosen = params.load()
@@ -65,14 +69,17 @@ def test_a_folder_becomes_the_data_set_and_mnist_comes_back(project, photographs
 
     (photographs / "train/templo/0.jpg").unlink()  # is in raw, and DVC has it
     shutil.copy(photographs / "train/templo/1.jpg", photographs / "train/templo/other.jpg")
+    apply_overrides(PARAMS, ["compare.language=en"])
     use.use("fotos", photographs, every=True)
     assert contents(raw) == contents(photographs)
     assert [one.name for one in params.contestants()] == ["cnn", "lite0", "lite0_todo", "control"]
+    english = capsys.readouterr().out.splitlines()
+    assert len(english) == len(lines) and "2 classes, with pictures of train + test: " in english[1]
+    assert params.load()["compare"]["language"] == "en"
     prepare.check_params()
 
     use.use("MNIST")
-    with modify_yaml(PARAMS) as content:
-        content["seed"] = 42
+    apply_overrides(PARAMS, ["seed=42", "compare.language=es"])
     assert PARAMS.read_bytes() == (ROOT / "presets/mnist.yaml").read_bytes()
     use.use("fotos")
     assert params.load()["dataset"] == "fotos"
@@ -119,13 +126,13 @@ def test_what_cannot_be_meant_is_a_line_and_nothing_is_written(project):
 )
 def test_the_pictures_decide_the_preset(counts, seen, every, preset, expected):
     classes = {str(number): (count, 0) for number, count in enumerate(counts)}
-    chosen, overrides, reasons = use.choose(classes, seen, every)
+    chosen, overrides, reasons = use.choose(classes, seen, every, SPANISH)
     assert chosen == preset in reasons[0] and expected <= {*overrides}
     few = sum(counts) < 1000 and not every and preset == "photographs"
     assert few == ("~finetune.control" in overrides) == any("ALL=1" in one for one in reasons)
     assert "compare.metric=accuracy" in overrides
     unequal = {**classes, "rare": (counts[0] // 2, 10)}
-    assert "compare.metric=balanced_accuracy" in use.choose(unequal, seen, every)[1]
+    assert "compare.metric=balanced_accuracy" in use.choose(unequal, seen, every, SPANISH)[1]
 
 
 def test_grey_is_without_colour_whatever_its_mode(tmp_path, digits):
@@ -146,7 +153,7 @@ def test_grey_is_without_colour_whatever_its_mode(tmp_path, digits):
 def test_the_time_that_is_said_is_what_was_measured(preset, train, test, stored, measured):
     chosen = params.load(ROOT / f"presets/{preset}.yaml")
     if preset == "photographs":
-        _, overrides, _ = use.choose({"a": (train, test)}, LARGE, False)
+        _, overrides, _ = use.choose({"a": (train, test)}, LARGE, False, SPANISH)
         chosen["kfold_train"]["cnn"]["epochs"] = int(overrides[1].partition("=")[2])
         for name in ("lite0_todo", "control"):
             del chosen["finetune"][name]

@@ -1,4 +1,4 @@
-"""Say what pictures show, with the trained model; the answers are in Spanish.
+"""Say what pictures show, with the trained model, in the language of compare.language.
 
 A model of MNIST looks for a handwritten digit, dark on light or light on dark, one per picture,
 whose paper should reach the picture's border. For any other model a picture is prepared as the
@@ -18,11 +18,11 @@ import torch
 from PIL import Image, ImageOps
 from scipy import ndimage
 
-from taller.common import files
+from taller.common import files, params
 from taller.common.errors import UserError
 from taller.common.stage import one_line
 from taller.datasets import idx, pictures
-from taller.report.format import percent
+from taller.report.format import Language, LanguageName
 from taller.training import engine, store
 from taller.training.store import Classifier
 
@@ -50,6 +50,7 @@ def predict(paths: Sequence[Path], model: Path = MODEL, save: Path | None = None
     save : Path, optional
         Picture to write: the pixels that the network saw of each, side by side.
     """
+    say = Language(params.read("compare.language", LanguageName))
     classifier, images = store.load(model), []
     name = dataset_of(classifier, model)
     for path in paths:
@@ -60,7 +61,8 @@ def predict(paths: Sequence[Path], model: Path = MODEL, save: Path | None = None
             continue
         inputs = classifier.scaling(torch.from_numpy(images[-1][np.newaxis]))
         logits = engine.predict(classifier.network, [inputs])
-        print(describe(path, logits[0].double().softmax(0).numpy(), classifier.names), flush=True)
+        probabilities = logits[0].double().softmax(0).numpy()
+        print(describe(path, probabilities, classifier.names, say), flush=True)
     if save and images:
         write(save, images)
     return len(images) == len(paths)
@@ -101,13 +103,13 @@ def prepare(
         raise UserError(f"{path}: {error}") from None
 
 
-def describe(path: Path, probabilities: np.ndarray, names: Sequence[str]) -> str:
+def describe(path: Path, probabilities: np.ndarray, names: Sequence[str], say: Language) -> str:
     """The answer in a line, and the most probable classes in another one."""
     order = np.argsort(-probabilities, kind="stable")[:SHOWN]
     first, second = names[order[0]], names[order[1]]
-    unsure = "" if probabilities[order[0]] >= SURE else f"  (inseguro; quizá {second})"
+    unsure = "" if probabilities[order[0]] >= SURE else f"  ({say('unsure', second=second)})"
     likely = [one for one in order if probabilities[one] >= 0.0005]
-    chances = (f"{names[one]}: {percent(probabilities[one], 1)}" for one in likely)
+    chances = (f"{names[one]}: {say.percent(probabilities[one], 1)}" for one in likely)
     return f"{path}: {first}{unsure}\n  {'   '.join(chances)}"
 
 

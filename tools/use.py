@@ -3,7 +3,7 @@
 Says what it takes for what in the folder, copies it to data/NAME/raw under `dvc add` (and replaces
 what is there), and writes the params.yaml that suits the pictures, out of presets/. Without a
 folder the pictures in data/NAME/raw are taken. All that it chose stands in params.yaml; seed,
-threads, device and numerics stay as they are.
+threads, device, numerics and compare.language stay as they are.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from taller.common.progress import bar
 from taller.common.stage import one_line
 from taller.datasets import folder, idx, pictures
 from taller.networks import efficientnet_lite0
+from taller.report.format import Language, LanguageName
 from taller.sources import catalogue
 from taller.training import engine, workers
 from tools import prepare
@@ -39,7 +40,7 @@ PRESETS = Path(__file__).parents[1] / "presets"
 WORK = Path(".cache/use")  # git ignores it; data/ is on the same disk
 GENERAL = {
     "seed": params.Seed, "threads": params.Threads,
-    "device": params.Device, "numerics": params.Numerics,
+    "device": params.Device, "numerics": params.Numerics, "compare.language": LanguageName,
 }  # fmt: skip
 SAMPLE = 200  # pictures that are opened to see their sizes
 SMALL = 64  # pixels of the longer side up to which grey pictures are like MNIST's
@@ -81,11 +82,15 @@ def use(name: str, source: Path | None = None, every: bool = False) -> None:
         that DVC does not have. params.yaml is then as before.
     """
     check(name, source)
-    general = [f"{key}={params.read(key, schema)}" for key, schema in GENERAL.items()]
+    kept = {key: params.read(key, schema) for key, schema in GENERAL.items()}
+    general, say = (
+        [f"{key}={value}" for key, value in kept.items()],
+        Language(kept["compare.language"]),
+    )
     if name in idx.CLASSES:
         chosen = write_params("mnist", [*general, f"dataset={name}", f"download=[{name}]"])
-        print(f"params.yaml: presets/mnist.yaml, with {name}; before it: params.yaml.bak")
-        print(duration(chosen, 60_000, 10_000, 28))
+        print(say("use_preset", preset="presets/mnist.yaml", why=say("use_catalogue", name=name)))
+        print(duration(chosen, 60_000, 10_000, 28, say))
         return
     raw = Path("data", name, "raw")
     root = source or raw
@@ -93,19 +98,19 @@ def use(name: str, source: Path | None = None, every: bool = False) -> None:
     if look.unclear:
         raise UserError(f"{root}: {look.unclear}")
     sizes = sample(root, look.files)
-    print("\n".join(describe(root, look, sizes)), flush=True)
+    print("\n".join(describe(root, look, sizes, say)), flush=True)
     if source:
         copy(source, raw)
     if subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", raw]).returncode:
         raise UserError(f"dvc add {raw}: expected it to end well, found an error, above")
-    preset, overrides, reasons = choose(look.classes, sizes, every)
+    preset, overrides, reasons = choose(look.classes, sizes, every, say)
     chosen = write_params(preset, [*general, f"dataset='{name}'", *overrides])
     train, test = (sum(counts) for counts in zip(*look.classes.values(), strict=True))
     if not test:
         test = round(train * chosen["preprocess"]["test_share"])
         train -= test
     print("\n".join(reasons))
-    print(duration(chosen, train, test, chosen["preprocess"]["image_size"]))
+    print(duration(chosen, train, test, chosen["preprocess"]["image_size"], say))
 
 
 def check(name: str, source: Path | None) -> None:
@@ -162,29 +167,33 @@ def is_grey(image: Image.Image) -> bool:
     return bool((levels == levels[..., :1]).all())
 
 
-def describe(root: Path, look: folder.Look, sizes: Sample) -> list[str]:
+def describe(root: Path, look: folder.Look, sizes: Sample, say: Language) -> list[str]:
     """What the folder is taken for: five lines."""
-    parts = [f"{', '.join(names)} as {part}" for part, names in look.parts.items()]
-    if "test" not in look.parts:
-        parts.append("a share of each class as test (preprocess.test_share)")
+    parts = [
+        say("as_part", names=", ".join(names), part=say(f"part_{part}"))
+        for part, names in look.parts.items()
+    ]
+    parts += [say("as_drawn")] * ("test" not in look.parts)
     classes = [f"{name} ({train} + {test})" for name, (train, test) in look.classes.items()]
-    origins = "none, so that each picture counts as one of its own"
+    origins = say("use_no_origins")
     if look.origins:
-        origins = "{1}, by {0}".format(*look.origins)
-    left_out = [f"{count} {kind} ({one})" for kind, (count, one) in look.left_out.items()]
+        where, count = look.origins
+        origins = say("use_origins", count=count, where=say.term(where))
+    left_out = [f"{count} {say.term(kind)} ({one})" for kind, (count, one) in look.left_out.items()]
+    smallest, largest = ("{} × {}".format(*size) for size in (sizes.smallest, sizes.largest))
+    examples = ", ".join(look.files[:: -(-len(look.files) // 3)])
     return [
         f"{root}: {'; '.join(parts)}",
-        f"{len(classes)} classes, with pictures of train + test: {few(classes, 6)}",
-        f"origins: {origins}",
-        "sizes: {} × {} to {} × {}".format(*sizes.smallest, *sizes.largest)
-        + f", such as {', '.join(look.files[:: -(-len(look.files) // 3)])}",
-        f"left out: {few(left_out, 4) or 'nothing'}",
+        say("use_classes", count=len(classes), classes=few(classes, 6, say)),
+        origins,
+        say("use_sizes", smallest=smallest, largest=largest, names=examples),
+        say("use_left_out", kinds=few(left_out, 4, say) or say("use_nothing")),
     ]
 
 
-def few(items: Sequence[str], most: int) -> str:
+def few(items: Sequence[str], most: int, say: Language) -> str:
     """At most so many of them, and how many more there are."""
-    more = f" and {len(items) - most} more" if len(items) > most else ""
+    more = say("use_more", count=len(items) - most) if len(items) > most else ""
     return ", ".join(items[:most]) + more
 
 
@@ -208,37 +217,34 @@ def copy(source: Path, raw: Path) -> None:
 
 
 def choose(
-    classes: Mapping[str, tuple[int, int]], sizes: Sample, every: bool
+    classes: Mapping[str, tuple[int, int]], sizes: Sample, every: bool, say: Language
 ) -> tuple[str, list[str], list[str]]:
     """The preset that suits the pictures, what is changed in it, and why, in lines to print."""
     counts = [sum(both) for both in classes.values()]
     total, times = sum(counts), max(counts) / max(1, min(counts))
     metric = "balanced_accuracy" if times > UNEQUAL else "accuracy"
     overrides = [f"compare.metric={metric}"]
-    reasons = [
-        f"  compare.metric: {metric}, as the largest class is {times:.1f} times the smallest"
-    ]
+    why = say("use_metric", metric=metric, times=say.number(times, 1))
+    reasons = [f"  compare.metric: {why}"]
     if sizes.small:
         side = max(8, *sizes.largest)
         overrides += ["curve.sections=[]", "download=[]", f"preprocess.image_size={side}"]
-        why = (
-            f"params.yaml: presets/mnist.yaml, for grey pictures of at most {SMALL} pixels; before "
-            "it: params.yaml.bak"
-        )
-        return "mnist", overrides, [why, *reasons]
+        why = say("use_grey", pixels=SMALL)
+        first = say("use_preset", preset="presets/mnist.yaml", why=why)
+        return "mnist", overrides, [first, *reasons]
     epochs = 120 if total < 1000 else 40 if total < 5000 else 20  # tried: 400, 2,500, 10,000
     overrides.append(f"kfold_train.cnn.epochs={epochs}")
     if every or total >= MANY:
-        long = f"take part, as {'there are many pictures' if total >= MANY else 'asked'}"
+        long = say("use_many" if total >= MANY else "use_asked")
     else:
-        long = f"left out, with fewer than {MANY} pictures; ALL=1 adds them"
+        long = say("use_few", images=MANY)
         overrides += ["~finetune.lite0_todo", "~finetune.control", "~pretrain.lite0_azar"]
         overrides.append("compare.pairs=[lite0-cnn]")
+    why = say("use_large", pixels=SMALL)
     return "photographs", overrides, [
-        f"params.yaml: presets/photographs.yaml, for pictures in colour or of over {SMALL} pixels; "
-        "before it: params.yaml.bak",
-        f"  kfold_train.cnn.epochs: {epochs}, with {total} pictures",
-        f"  finetune.lite0_todo and finetune.control, tuned throughout: {long}",
+        say("use_preset", preset="presets/photographs.yaml", why=why),
+        f"  kfold_train.cnn.epochs: {say('use_epochs', epochs=epochs, images=total)}",
+        f"  {say('use_long', why=long)}",
         *reasons,
     ]  # fmt: skip
 
@@ -253,12 +259,12 @@ def write_params(preset: str, overrides: Sequence[str]) -> dict:
     return params.load()
 
 
-def duration(chosen: dict, train: int, test: int, stored: int) -> str:
+def duration(chosen: dict, train: int, test: int, stored: int, say: Language) -> str:
     """How long `make repro` takes here, in a line."""
     cores, folds = workers.count(torch.device("cpu")), chosen["preprocess"]["folds"]
     estimate = seconds(chosen, train, test, stored, min(cores, folds + 1)) / speed()
     minutes = max(1, round(estimate / 60))
-    return f"make repro will take some {minutes} minutes, on {cores} cores and without a GPU"
+    return say("use_time", minutes=minutes, cores=cores)
 
 
 def seconds(chosen: dict, train: int, test: int, stored: int, processes: int) -> float:

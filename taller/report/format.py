@@ -1,88 +1,109 @@
-"""Write a report from a Jinja2 template: its filters, and numbers as a Spanish reader writes them.
+"""Numbers, lists, words and reports, as a reader of Spanish or of English writes them.
 
 Spaces in numbers do not break, and the minus sign is one.
 """
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 import numpy as np
 
 from taller.common.errors import UserError
+from taller.report.words import WORDS
 
 TEMPLATES = Path(__file__).parent / "templates"
 SPACE = "\u00a0"
 RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+LanguageName = Literal["es", "en"]
 
 
-def number(value: float, decimals: int = 2, *, sign: bool = False) -> str:
-    """Write ``-0.5`` as ``−0,50``; with `sign`, also the plus. Zero has no minus."""
-    text = f"{value:{'+' if sign else ''}z.{decimals}f}"
-    return text.replace(".", ",").replace("-", "−")
+@dataclass(frozen=True)
+class Language:
+    """Writes numbers and lists; called with a key of words.py, says that, with the values in it."""
 
+    name: LanguageName
 
-def percent(fraction: float, decimals: int = 2) -> str:
-    """Write the fraction ``0.9753`` as ``97,53 %``."""
-    return f"{number(100 * fraction, decimals)}{SPACE}%"
+    def __call__(self, key: str, **values: object) -> str:
+        return WORDS[self.name][key].format(**values)
 
+    def term(self, word: str) -> str:
+        """Look a word of another program up; one that words.py lacks stays as it is."""
+        return WORDS[self.name].get(word, word)
 
-def points(fraction: float, decimals: int = 2, *, sign: bool = False) -> str:
-    """Write the fraction, or the difference of two, ``0.0113`` in percentage points: ``1,13``."""
-    return number(100 * fraction, decimals, sign=sign)
+    def number(self, value: float, decimals: int = 2, *, sign: bool = False) -> str:
+        """Write ``-0.5`` as ``−0,50``; with `sign`, also the plus. Zero has no minus."""
+        return self._marked(f"{value:{'+' if sign else ''}z.{decimals}f}")
 
+    def tick(self, value: float, _position: int | None = None) -> str:
+        """An axis's label: as many decimals as it needs."""
+        return self._marked(f"{value:g}")
 
-def thousands(value: int) -> str:
-    """Write ``60000`` as ``60 000``; four digits stay together, as the Academy wants it."""
-    digits = f"{value:,}".replace(",", SPACE)
-    return digits if abs(value) >= 10_000 else digits.replace(SPACE, "")
+    def _marked(self, digits: str) -> str:
+        return digits.replace(".", self("point")).replace("-", "−")
 
+    def percent(self, fraction: float, decimals: int = 2) -> str:
+        """Write the fraction ``0.9753`` as ``97,53 %``."""
+        return self("percent", number=self.number(100 * fraction, decimals))
 
-NUMERALS = (
-    "cero", "uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez",
-)  # fmt: skip
+    def points(self, fraction: float, decimals: int = 2, *, sign: bool = False) -> str:
+        """Write the fraction, or the difference of two, ``0.0113`` in percentage points: 1,13."""
+        return self.number(100 * fraction, decimals, sign=sign)
 
+    def thousands(self, value: int) -> str:
+        """Write ``60000`` as ``60 000``; the Spanish Academy wants four digits together."""
+        together = self.name == "es" and abs(value) < 10_000
+        return f"{value:,}".replace(",", "" if together else self("thousands"))
 
-def numeral(value: int) -> str:
-    """Write a number up to ten in words, as running text does, and a larger one in digits."""
-    return NUMERALS[value] if value < len(NUMERALS) else thousands(value)
+    def numeral(self, value: int) -> str:
+        """Write a number up to ten in words, as running text does, and a larger one in digits."""
+        numerals = self("numerals").split()
+        return numerals[value] if value < len(numerals) else self.thousands(value)
 
+    def p_value(self, value: float) -> str:
+        """Write ``0,032``, and ``< 0,001`` where three decimals would read as zero."""
+        return f"< {self.number(0.001, 3)}" if value < 0.001 else self.number(value, 3)
 
-def p_value(value: float) -> str:
-    """Write ``0,032``, and ``< 0,001`` where three decimals would read as zero."""
-    return "< 0,001" if value < 0.001 else number(value, 3)
+    def certainty(self, probability: float) -> str:
+        """Write a probability as a percentage that is rounded neither to certainty nor to never."""
+        if probability > 0.999:
+            return f"> {self.percent(0.999, 1)}"
+        return (
+            f"< {self.percent(0.001, 1)}" if probability < 0.001 else self.percent(probability, 1)
+        )
 
+    def scientific(self, value: int) -> str:
+        """Write ``66021888`` as ``6,6 × 10⁷``: Spanish and English disagree on a billion."""
+        digits, power = f"{value:.1e}".split("e")
+        return f"{self._marked(digits)}{SPACE}×{SPACE}10{str(int(power)).translate(RAISED)}"
 
-def certainty(probability: float) -> str:
-    """Write a probability as a percentage that is rounded neither to certainty nor to never."""
-    if probability > 0.999:
-        return f"> 99,9{SPACE}%"
-    return f"< 0,1{SPACE}%" if probability < 0.001 else percent(probability, 1)
+    def plain(self, value: object) -> str:
+        """Write a param's value: numbers with the decimals that they have, a list's in a row."""
+        if isinstance(value, list | tuple):
+            return ", ".join(map(self.plain, value))
+        if isinstance(value, float):
+            return np.format_float_positional(value, trim="-").replace(".", self("point"))
+        return str(value)
 
+    def times(self, ratio: float) -> str:
+        """How much more or less one thing is than another: ``12 veces``, ``el 4,7 % de``."""
+        if ratio < 1:
+            return self("share", percent=self.percent(ratio, 1))
+        digits = self.thousands(round(ratio)) if ratio >= 10 else self.number(ratio, 1)
+        return self("times", number=digits)
 
-def scientific(value: int) -> str:
-    """Write ``66021888`` as ``6,6 × 10⁷``: Spanish and English disagree on what a billion is."""
-    digits, power = f"{value:.1e}".split("e")
-    return f"{digits.replace('.', ',')}{SPACE}×{SPACE}10{str(int(power)).translate(RAISED)}"
-
-
-def plain(value: object) -> str:
-    """Write a param's value: numbers with the decimals that they have, a list's parts in a row."""
-    if isinstance(value, list | tuple):
-        return ", ".join(map(plain, value))
-    if isinstance(value, float):
-        return np.format_float_positional(value, trim="-").replace(".", ",")
-    return str(value)
-
-
-def times(ratio: float) -> str:
-    """Write how much more or less one thing is than another: ``12 veces``, ``el 4,7 % de``."""
-    if ratio < 1:
-        return f"el {percent(ratio, 1)} de"
-    return f"{thousands(round(ratio)) if ratio >= 10 else number(ratio, 1)} veces"
+    def enumeration(self, parts: Iterable[str]) -> str:
+        """Write ``a, b y c``, and ``a e higo``: before the sound of an i, y becomes e."""
+        parts = list(parts)
+        if len(parts) < 2:
+            return "".join(parts)
+        *others, last = parts
+        same_sound = self.name == "es" and re.match(r"h?[ií](?![aeou])", last.casefold())
+        return f"{', '.join(others)} {'e' if same_sound else self('and')} {last}"
 
 
 def literal(name: str) -> str:
@@ -99,36 +120,29 @@ def among(key: str, words: dict[str, str]) -> str:
     return words.get(key, key)
 
 
-def enumeration(parts: Iterable[str]) -> str:
-    """Write ``a, b y c``, and ``a e higo``: before the sound of an i, y becomes e."""
-    parts = list(parts)
-    if len(parts) < 2:
-        return "".join(parts)
-    *others, last = parts
-    same_sound = re.match(r"h?[ií](?![aeou])", last.casefold())
-    return f"{', '.join(others)} {'e' if same_sound else 'y'} {last}"
-
-
-FILTERS = (
-    number, percent, points, thousands, numeral, p_value, certainty, scientific, plain, times,
-    literal, code, among, enumeration,
+FILTERS = literal, code, among
+OF_LANGUAGE = (
+    "number", "percent", "points", "thousands", "numeral", "p_value", "certainty", "scientific",
+    "plain", "times", "enumeration",
 )  # fmt: skip
 
 
 @cache
-def _environment(folder: Path) -> jinja2.Environment:
+def _environment(folder: Path, language: Language) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {function.__name__: function for function in FILTERS}
+    environment.filters |= {name: getattr(language, name) for name in OF_LANGUAGE}
     return environment
 
 
-def render(name: str, context: dict[str, Any]) -> str:
-    """Fill the template `name` in; a `UserError` names what is wrong with it."""
+def render(language: Language, context: dict[str, Any]) -> str:
+    """Fill the report's template in; a `UserError` names what is wrong with it."""
+    name = f"informe.{language.name}.md.j2"
     try:
-        return reflow(_environment(TEMPLATES).get_template(name).render(context))
+        return reflow(_environment(TEMPLATES, language).get_template(name).render(context))
     except jinja2.TemplateError as error:
         line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
         raise UserError(f"taller/report/templates/{name}{line}: {error}") from None

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from taller.report.format import Language
 from taller.statistics.comparison import Comparison, Pair
 from taller.statistics.learning_curve import Curve, Gain
 from taller.statistics.results import METRICS, Result
@@ -13,39 +14,42 @@ from taller.statistics.results import METRICS, Result
 COLUMNS = dict(zip(METRICS, ("Accuracy", "Precision", "Recall", "F1", "Log loss"), strict=True))
 
 
-def comparison_table(comparison: Comparison) -> pd.DataFrame:
+def comparison_table(comparison: Comparison, say: Language) -> pd.DataFrame:
     """A row per model: the workshop's columns, of cross-validation, then what it left out."""
-    return pd.DataFrame([_row(result) for result in comparison.models])
+    return pd.DataFrame([_row(result, say) for result in comparison.models])
 
 
-def _row(result: Result) -> dict[str, object]:
+def _row(result: Result, say: Language) -> dict[str, object]:
     interval, test = result.mean("accuracy"), result.test_accuracy
     numbers = {
         **{column: result.scores(metric).mean() for metric, column in COLUMNS.items()},
-        **{f"Desv. {name.lower()}": result.spread(metric) for metric, name in COLUMNS.items()},
-        "IC 95 % inferior": interval.low,
-        "IC 95 % superior": interval.high,
-        "Accuracy (prueba)": test.value,
-        "IC 95 % inferior (prueba)": test.low,
-        "IC 95 % superior (prueba)": test.high,
-        "Top-2 (prueba)": result.test["top2"],
-        "ECE (prueba)": result.test["ece"],
+        **{
+            say("spread", metric=name.lower()): result.spread(metric)
+            for metric, name in COLUMNS.items()
+        },
+        say("low"): interval.low,
+        say("high"): interval.high,
+        say("on_test", metric="Accuracy"): test.value,
+        say("on_test", metric=say("low")): test.low,
+        say("on_test", metric=say("high")): test.high,
+        say("on_test", metric="Top-2"): result.test["top2"],
+        say("on_test", metric="ECE"): result.test["ece"],
     }
     balanced = {
-        "Accuracy equilibrada": result.scores("balanced_accuracy").mean(),
-        "Accuracy equilibrada (prueba)": result.test["balanced_accuracy"],
-        "Accuracy de la clase mayor": result.scores("largest_class").mean(),
+        say("balanced"): result.scores("balanced_accuracy").mean(),
+        say("on_test", metric=say("balanced")): result.test["balanced_accuracy"],
+        say("of_largest"): result.scores("largest_class").mean(),
     }
     return {
         "Modelo": result.model,
         **{column: None if one is None else _short(one) for column, one in numbers.items()},
-        "Parámetros entrenados": result.fit["trained_parameters"],
-        "Preentrenamiento": result.source or "ninguno",
-        "Parámetros ejecutados": result.fit["parameters"],
-        "Operaciones por respuesta": result.inference_flops,
-        "Operaciones de entrenamiento": result.training_flops,
+        say("trained"): result.fit["trained_parameters"],
+        say("pretraining"): result.source or say("from_scratch"),
+        say("executed"): result.fit["parameters"],
+        say("per_answer"): result.inference_flops,
+        say("to_train"): result.training_flops,
         **{column: _short(one) for column, one in balanced.items()},
-        "Pliegues": len(result.splits),
+        say("folds"): len(result.splits),
     }
 
 
@@ -117,7 +121,7 @@ def _pair(pair: Pair) -> dict[str, object]:
 
 
 def plots(comparison: Comparison) -> dict[str, list[dict[str, object]]]:
-    """The rows that `dvc plots` draws, by the names of their files without the ending."""
+    """The rows that `dvc plots` draws, by the names of their files: in Spanish, as its page is."""
     models, names = comparison.models, comparison.data["names"]
     parts = {
         "perdida": [loss_curves(result) for result in models],

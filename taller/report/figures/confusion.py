@@ -7,14 +7,14 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from taller.report import format
 from taller.report.figures import style
+from taller.report.format import Language
 from taller.statistics.results import Result
 
 MOST_WRITTEN = 15  # classes: with more, the cells are too small for numbers
 
 
-def draw(models: Sequence[Result], names: Sequence[str]) -> Figure:
+def draw(models: Sequence[Result], names: Sequence[str], say: Language) -> Figure:
     """Counts of the test images and their share of the row, a panel per model.
 
     `names` are those of the classes.
@@ -24,25 +24,29 @@ def draw(models: Sequence[Result], names: Sequence[str]) -> Figure:
     # Long names make the cells smaller, and take more below them, where they are slanted.
     side = style.WIDTH / columns - 0.6 - 0.06 * longest
     height = side + 1.3 + 0.045 * longest
-    what = "imágenes de prueba y % de la fila"
-    if len(names) > MOST_WRITTEN:
-        what = "parte de las imágenes de prueba de la fila"
-    figure, panels = style.panels(len(models), height, f"Matriz de confusión: {what}", columns)
+    title = say("confusion" if len(names) <= MOST_WRITTEN else "confusion_shares")
+    figure, panels = style.panels(len(models), height, title, columns)
     for axes, result in zip(panels, models, strict=True):
-        _heat_map(axes, result.confusion, names, size=min(8.0, 72 * side / len(names) / 3))
-        axes.set(title=result.model, xlabel="Predicción")
+        _heat_map(axes, result.confusion, names, min(8.0, 72 * side / len(names) / 3), say)
+        axes.set(title=result.model, xlabel=say("confusion_x"))
     for axes in panels[::columns]:
-        axes.set_ylabel("Etiqueta real")
+        axes.set_ylabel(say("confusion_y"))
     return figure
 
 
-def _heat_map(axes: Axes, matrix: np.ndarray, names: Sequence[str], size: float) -> None:
+def _heat_map(
+    axes: Axes, matrix: np.ndarray, names: Sequence[str], size: float, say: Language
+) -> None:
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     written = len(names) <= MOST_WRITTEN
+
+    def cell(images: int, share: float) -> str:
+        return f"{images}\n{say.number(100 * share, 1)}" if images else "·"
+
     # The square root makes the few errors visible beside the diagonal.
     sns.heatmap(
         np.sqrt(shares), ax=axes, cmap="Blues", vmin=0, vmax=1, square=True, cbar=False,
-        annot=np.vectorize(_cell)(matrix, shares) if written else None, fmt="",
+        annot=np.vectorize(cell)(matrix, shares) if written else None, fmt="",
         annot_kws={"size": size, "linespacing": 1.1}, xticklabels=names, yticklabels=names,
     )  # fmt: skip
     long = max(map(len, names)) > 2
@@ -52,7 +56,3 @@ def _heat_map(axes: Axes, matrix: np.ndarray, names: Sequence[str], size: float)
         rotation_mode="anchor" if long else "default",
     )  # fmt: skip
     axes.set_yticks(axes.get_yticks(), names, rotation=0)
-
-
-def _cell(images: int, share: float) -> str:
-    return f"{images}\n{format.number(100 * share, 1)}" if images else "·"

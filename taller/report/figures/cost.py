@@ -8,21 +8,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
-from taller.report import format
 from taller.report.figures import style
 from taller.report.figures.style import QUIET
+from taller.report.format import RAISED, Language
 from taller.statistics.folds import Estimate
 from taller.statistics.results import Metric, Result
 
 
-def draw(models: Sequence[Result], metric: Metric) -> Figure:
+def draw(models: Sequence[Result], metric: Metric, say: Language) -> Figure:
     """The metric against operations: of training in one panel, of inference in the other.
 
     A model that was pretrained here has two marks: a full one with the pretraining, a hollow one
     of its own fit alone, joined by a line. What others spent on downloaded weights is unknown.
     """
-    what, english = style.METRICS[metric]
-    title = f"{what} ({english}) de validación y coste"
+    what = say(metric)
+    title = say("cost", metric=what, english=metric.replace("_", " "))
     figure, (training, inference) = style.panels(2, 4.4, title, sharey=True)
     fits = [result.fit["flops"]["training"] for result in models]
     inferences = [result.inference_flops for result in models]
@@ -30,11 +30,10 @@ def draw(models: Sequence[Result], metric: Metric) -> Figure:
     means = [result.mean(metric) for result in models]
     _panel(training, models, means, [result.training_flops for result in models], fits, unknown)
     _panel(inference, models, means, inferences, inferences, [False] * len(models))
-    training.set(ylabel=f"{what} (%), IC 95 %")
-    for axes, operations in ((training, "para entrenarlo"), (inference, "por respuesta")):
-        axes.set_xlabel(f"Operaciones {operations} (coma flotante, escala log.)")
-    training.yaxis.set_major_formatter(style.comma)
-    _explain(figure, models)
+    training.set(xlabel=say("cost_train"), ylabel=say("percent_interval", metric=what))
+    inference.set_xlabel(say("cost_answer"))
+    training.yaxis.set_major_formatter(say.tick)
+    _explain(figure, models, say)
     return figure
 
 
@@ -79,17 +78,17 @@ def _panel(
 def _power(value: float, _position: int | None = None) -> str:
     """A tick's label: ``10⁹``, or ``2·10⁹``."""
     factor, exponent = f"{value:.0e}".split("e")
-    power = f"10{str(int(exponent)).translate(format.RAISED)}"
+    power = f"10{str(int(exponent)).translate(RAISED)}"
     return power if factor == "1" else f"{factor}·{power}"
 
 
-def _explain(figure: Figure, models: Sequence[Result]) -> None:
+def _explain(figure: Figure, models: Sequence[Result], say: Language) -> None:
     """A legend, where a mark is hollow: which part of the cost it is."""
     keys = []
     if any(result.pretraining.get("flops") for result in models):
-        keys = [("todo, preentrenamiento incluido", QUIET), ("solo su ajuste", "white")]
+        keys = [(say("cost_all"), QUIET), (say("cost_fit"), "white")]
     if any(result.source == "imagenet" for result in models):
-        keys.append(("solo su ajuste: lo que costó el preentrenamiento no se sabe", "white"))
+        keys.append((say("cost_unknown"), "white"))
     handles = [
         Line2D([], [], color=QUIET, marker="s", mfc=face, ms=8, ls="none", label=label)
         for label, face in keys

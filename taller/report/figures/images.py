@@ -10,8 +10,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from taller.datasets.dataset import Dataset
-from taller.report import format
 from taller.report.figures import style
+from taller.report.format import Language
 from taller.statistics.results import Result
 
 COLUMNS = 6  # errors side by side
@@ -22,18 +22,18 @@ SIDE = 10  # images side by side on a sheet
 FRAME = {"fill": False, "color": "#E69F00", "lw": 1.8}
 
 
-def example(image: np.ndarray, label: str) -> Figure:
+def example(image: np.ndarray, label: str, say: Language) -> Figure:
     """One image, uint8, shape (channels, height, width), titled with the name of its class."""
     figure = Figure((3.2, 3.4))
     axes = figure.subplots()
     style.show(axes, image)
     for axis in (axes.xaxis, axes.yaxis):  # whole pixels
         axis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.set_title(f"Etiqueta: {label}")
+    axes.set_title(say("example", label=label))
     return figure
 
 
-def errors(models: Sequence[Result], names: Sequence[str]) -> Figure:
+def errors(models: Sequence[Result], names: Sequence[str], say: Language) -> Figure:
     """The test images that each model got wrong with most confidence.
 
     Every image has its place in inches: a layout that is left to itself spaces by the height of
@@ -48,21 +48,18 @@ def errors(models: Sequence[Result], names: Sequence[str]) -> Figure:
     # A model without errors has a line that says so.
     heights = [NAME + (row * count if count else LINE + GAP) for count in rows]
     figure = Figure((style.WIDTH, TITLE + sum(heights)), layout="none")
-    figure.suptitle(
-        "Errores cometidos con más confianza en las imágenes de prueba",
-        y=1 - 0.08 / figure.get_figheight(), va="top",
-    )  # fmt: skip
+    figure.suptitle(say("errors"), y=1 - 0.08 / figure.get_figheight(), va="top")
     top = TITLE  # inches from the figure's top
     for (result, color, _), height in zip(style.looks(models), heights, strict=True):
         _write(figure, top + GAP, result.model, color=color, size=12)
         if not len(result.errors["labels"]):
-            _write(figure, top + NAME, "ningún error", size=9)
+            _write(figure, top + NAME, say("errors_none"), size=9)
         for place in range(len(result.errors["labels"])):
             line, column = divmod(place, COLUMNS)
             left, below = column * (side + GAP) + GAP / 2, top + NAME + line * row + words
             wide, tall = figure.get_size_inches()
             box = (left / wide, 1 - (below + high) / tall, side / wide, high / tall)
-            _error(figure.add_axes(box, xticks=[], yticks=[]), result, place, names)
+            _error(figure.add_axes(box, xticks=[], yticks=[]), result, place, names, say)
         top += height
     return figure
 
@@ -72,30 +69,35 @@ def _write(figure: Figure, top: float, text: str, **look: object) -> None:
     figure.text(0.5, 1 - top / figure.get_figheight(), text, ha="center", va="top", **look)
 
 
-def _error(axes: Axes, result: Result, place: int, names: Sequence[str]) -> None:
+def _error(axes: Axes, result: Result, place: int, names: Sequence[str], say: Language) -> None:
     image, label, predicted, confidence = (
         result.errors[key][place] for key in ("images", "labels", "predicted", "confidence")
     )
     style.show(axes, image, grey="gray_r")
     between = " " if max(map(len, names)) <= LONG else "\n"
-    said = f"dijo {names[predicted]}{between}({format.certainty(confidence)})"
-    axes.set_title(f"{said}\nera {names[label]}", size=9, pad=3)
+    answer, confidence = names[predicted], say.certainty(confidence)
+    words = {"predicted": answer, "between": between, "confidence": confidence}
+    axes.set_title(say("error", label=names[label], **words), size=9, pad=3)
 
 
 def letters(
-    images: Dataset, title: str, drawn: Dataset | None = None, facts: dict[str, Any] | None = None
+    images: Dataset,
+    dataset: str,
+    say: Language,
+    drawn: Dataset | None = None,
+    facts: dict[str, Any] | None = None,
 ) -> Figure:
-    """A hundred images with a title, beside a hundred letters that the pretraining drew, if any.
+    """A hundred images of a data set, beside a hundred letters that the pretraining drew, if any.
 
     With the `facts` of the pretraining, letters that have the shape of a digit are framed, and
     the picture says that the first row has the letters that are most like the digits.
     """
-    sheets = [(drawn, "Letras dibujadas")] if drawn else []
-    sheets.append((images, title))
+    sheets = [(drawn, say("letters"))] if drawn else []
+    sheets.append((images, say("letters_data", dataset=dataset)))
     figure = Figure((style.WIDTH, 5.1 if facts else 4.8))
     panels = figure.subplots(1, len(sheets), squeeze=False)[0]
-    for axes, (dataset, name) in zip(panels, sheets, strict=True):
-        style.show(axes, _sheet(dataset.images))
+    for axes, (sheet, name) in zip(panels, sheets, strict=True):
+        style.show(axes, _sheet(sheet.images))
         axes.set_title(name)
         axes.set_axis_off()
     if drawn and facts:
@@ -103,8 +105,8 @@ def letters(
         _frame(panels[0], drawn, "".join(one["letters"] for one in alike))
         figure.legend(
             [Rectangle((0, 0), 1, 1, **FRAME)],
-            ["letra con la forma de un dígito (por la correlación)"],
-            title="Letras: en la primera fila, la más parecida a cada dígito, del 0 al 9",
+            [say("letters_alike")],
+            title=say("letters_first"),
             loc="outside lower center",
         )  # fmt: skip
     return figure

@@ -1,6 +1,6 @@
 """What all pictures share: width, quiet lines, the models' looks, panels, and how they are saved.
 
-Nothing outside this folder imports Matplotlib. What the reader sees is in Spanish.
+Nothing outside this folder imports Matplotlib. What the reader sees is in words.py.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,6 @@ QUIET = "0.4"  # grey of what is not a model's
 WIDTH = 9  # inches: on a page pictures shrink to two thirds
 LONGEST = 18  # letters of a class's name that fit above an image
 FONT = Path(mpl.get_data_path(), "fonts/ttf/DejaVuSans.ttf")  # of all pictures
-METRICS = {
-    "accuracy": ("Exactitud", "accuracy"),
-    "balanced_accuracy": ("Exactitud equilibrada", "balanced accuracy"),
-}
 # Okabe and Ito's palette, distinct to colour-blind readers. Markers differ too, for grey print;
 # as there is one more of them, no two of many models look the same.
 COLORS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -116,8 +112,3 @@ def show(axes: Axes, image: np.ndarray, grey: str = "gray") -> None:
     shown = image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)
     axes.imshow(shown, cmap=grey, vmin=0, vmax=255)
     axes.grid(visible=False)
-
-
-def comma(value: float, _position: int | None = None) -> str:
-    """A tick's label: as many decimals as it needs, behind a comma."""
-    return f"{value:g}".replace(".", ",").replace("-", "−")
