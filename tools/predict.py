@@ -59,9 +59,7 @@ def predict(paths: Sequence[Path], model: Path = MODEL, save: Path | None = None
         except UserError as error:
             print(f"predict: {error}", file=sys.stderr)
             continue
-        inputs = classifier.scaling(torch.from_numpy(images[-1][np.newaxis]))
-        logits = engine.predict(classifier.network, [inputs])
-        probabilities = logits[0].double().softmax(0).numpy()
+        probabilities = classify(classifier, images[-1])
         print(describe(path, probabilities, classifier.names, say), flush=True)
     if save and images:
         write(save, images)
@@ -103,6 +101,12 @@ def prepare(
         raise UserError(f"{path}: {error}") from None
 
 
+def classify(classifier: Classifier, image: np.ndarray) -> np.ndarray:
+    """The probabilities of the classes, for a prepared picture: float64, shape (classes,)."""
+    inputs = classifier.scaling(torch.from_numpy(image[np.newaxis]))
+    return engine.predict(classifier.network, [inputs])[0].double().softmax(0).numpy()
+
+
 def describe(path: Path, probabilities: np.ndarray, names: Sequence[str], say: Language) -> str:
     """The answer in a line, and the most probable classes in another one."""
     order = np.argsort(-probabilities, kind="stable")[:SHOWN]
@@ -132,8 +136,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = Image.fromarray(np.uint8((levels - levels.min()) / (np.ptp(levels) or 1) * 255))
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        grey, alpha = np.asarray(image.convert("LA"), np.float64).transpose(2, 0, 1)
-        paper = "white" if np.sum(grey * alpha) <= 127.5 * np.sum(alpha) else "black"
+        grey, alpha = np.asarray(image.convert("LA")).transpose(2, 0, 1)
+        light = np.multiply(grey, alpha, dtype=np.uint16).sum()
+        paper = "white" if light <= 127.5 * alpha.sum() else "black"
         image = Image.alpha_composite(Image.new("RGBA", image.size, paper), image)
     return image.convert("RGB")
 
