@@ -6,11 +6,13 @@ SCHEDULER ?= $(TALLER_SCHEDULER)
 export TALLER_SCHEDULER := $(SCHEDULER)
 PYTEST := .venv/bin/python -m pytest --numprocesses auto --dist loadfile
 
-.PHONY: help setup repro use test verify bench exps cambios predict ajuste estudio worker lint
+.PHONY: help setup repro use test verify bench exps cambios predict pizarra ajuste estudio worker lint
 help:
 	@echo 'make repro     the whole pipeline, or what of it is out of date'
 	@echo 'make use DATASET=NAME FROM=FOLDER   your own pictures; ALL=1: and what takes long'
 	@echo 'make predict IMAGE=photo.png   what the trained model sees in a picture'
+	@echo 'make pizarra   a page to draw a digit on, which all contestants read; PORT=8001; LAN=1: for'
+	@echo '               all telephones of a class room'
 	@echo 'make cambios REV=main   metrics, params, plots and pictures against another revision'
 	@echo 'make exps      experiments: the metrics and params in which they differ'
 	@echo 'make test      the tests, two minutes; make lint: ruff'
@@ -54,6 +56,9 @@ use: $(if $(DATASET),setup)
 predict: $(if $(IMAGE),setup)
 	@[ -n "$$IMAGE" ] || { echo 'usage: make predict IMAGE=photo.png' >&2; exit 2; }
 	@.venv/bin/python -m tools.predict "$$IMAGE" # the shell's: a name with spaces stays one name
+
+pizarra: setup
+	@.venv/bin/python -m tools.pizarra $(if $(LAN),--host 0.0.0.0) $(if $(PORT),--port $(PORT))
 
 # On standard output Markdown alone, for a pull request's page.
 REV ?= main

@@ -1,13 +1,16 @@
-"""The small project, on which all stages have run once."""
+"""The small project, on which all stages have run once; a browser."""
 
 import os
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from project import STAGES, Project, copy
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +45,14 @@ def project(copied) -> Iterator[Project]:
     copied.git("reset", "--quiet", "--hard")
     copied.git("clean", "--quiet", "--force", "-d")
     copied.dvc("checkout", "--quiet", "--force")
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    """The program of a browser."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not program:
+        message = f"NO BROWSER ({', '.join(BROWSERS)}): no page was seen drawn"
+        warnings.warn(message, stacklevel=1)  # pytest prints it even where it hides skips
+        pytest.skip(message)
+    return program

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import warnings
 from contextlib import chdir
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from tools.prepare import write_plots_page
 
 ROOT = Path(__file__).parents[2]
 OFFLINE_PAGE = "page.offline.html"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # The browser itself refuses and reports whatever is not on this disk, of any kind.
 OFFLINE = (
     '<meta http-equiv="Content-Security-Policy" '
@@ -71,16 +69,6 @@ REVISIONS = ["main", "dos-capas", "todas-las-capas"]
 COMMANDS = [["show"], ["diff", *REVISIONS]]
 # The accuracies on each branch; on the last one the folds are repeated.
 SCORES = [np.linspace(0.95, 0.96, 5), np.linspace(0.955, 0.97, 5), np.linspace(0.94, 0.98, 15)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> str:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not program:
-        message = f"NO BROWSER ({', '.join(BROWSERS)}): the plots page was NOT seen drawn"
-        warnings.warn(message, stacklevel=1)  # pytest prints it even where it hides skips
-        pytest.skip(message)
-    return program
 
 
 @pytest.fixture(scope="module")
