@@ -19,7 +19,6 @@ from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Literal
 
 import stages  # noqa: F401 (pins the numerics, before anything else imports NumPy)
 
@@ -35,7 +34,7 @@ from taller.common.errors import UserError
 from taller.common.stage import one_line
 from taller.datasets import dataset
 from taller.datasets.dataset import Dataset
-from taller.report.format import percent, thousands
+from taller.report.format import Language, LanguageName
 from taller.statistics.results import read_all
 from taller.training import engine, freezing, store
 from taller.training.store import Classifier
@@ -49,7 +48,6 @@ SEARCH_SECONDS, PROBE = 8.0, 64  # to prepare the search in; images that say how
 # The browser refuses whatever is not on the page, or of this server.
 POLICY = "default-src 'none'; img-src data: blob:; connect-src 'self'; script-src 'unsafe-inline'; "
 POLICY += "style-src 'unsafe-inline'"
-NUMBERS = {"es": (percent, thousands), "en": (lambda part, _: f"{part:.1%}", "{:,}".format)}
 # Of the errors the first counts whose key is in what `predict` says.
 WORDS = {
     "es": {
@@ -138,11 +136,10 @@ class Board:
         self._winner = classifiers[best.index(True)]
         self._dataset = predict.dataset_of(self._winner, predict.MODEL)
         self._neighbours = Neighbours(self._winner, data)
-        given = "language" in (params.load().get("compare") or {})
-        language = params.read("compare.language", Literal["es", "en"]) if given else "es"
-        self._words, (part, count) = WORDS[language], NUMBERS[language]
+        language = params.read("compare.language", LanguageName)
+        self._words, say = WORDS[language], Language(language)
         environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-        environment.filters |= {"png": png, "percent": part, "thousands": count}
+        environment.filters |= {"png": png, "percent": say.percent, "thousands": say.thousands}
         facts = self._words | {
             "language": language, "winner": names[best.index(True)], "sure": predict.SURE,
             "draws": self._dataset in DRAWN, "most": MEGABYTES * 10**6,
