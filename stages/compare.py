@@ -1,9 +1,10 @@
 """Compare the contestants: the table, the pictures, the metrics, the report, the winner's model.
 
-Reads what the other stages wrote in resultados/, and copies the model that won by
-cross-validation. Deletes the results without a section in params.yaml.
+Reads what the other stages wrote in resultados/. Copies the model that won by cross-validation,
+and writes it as ONNX, with a model card. Deletes the results without a section in params.yaml.
 """
 
+import hashlib
 import shutil
 from collections.abc import Sequence
 from itertools import chain
@@ -27,6 +28,7 @@ from taller.report.figures import (
     style,
 )
 from taller.report.format import Language, LanguageName, render
+from taller.report.model import to_onnx
 from taller.statistics import learning_curve as learning
 from taller.statistics.comparison import Comparison, read
 from taller.statistics.learning_curve import Curve, Gain
@@ -59,7 +61,13 @@ def compare() -> None:
     # All that can be wrong with what is read is said before anything is written.
     say = Language(settings.language)
     pictures = draw_pictures(comparison, say, curves, gains)
-    report = render(say, context(comparison, gains, *studies))
+    facts, winner = context(comparison, gains, *studies), comparison.ranking[0]
+    report = render("informe", say, facts)
+    path = winner.contestant.model
+    onnx = to_onnx(path, comparison.data["dataset"])
+    final = {"modelo_final.onnx": onnx, "modelo_final.pth": path.read_bytes()}
+    sha256 = {name: hashlib.sha256(content).hexdigest() for name, content in final.items()}
+    card = render("ficha", say, facts | {"sha256": sha256})
     table = tables.comparison_table(comparison, say)
     metrics = tables.metrics(comparison, settings.pairs)
     with files.atomic_write(RESULTS / "comparacion_metrics.csv") as file:
@@ -71,9 +79,10 @@ def compare() -> None:
     for name, figure in pictures.items():
         style.save(figure, RESULTS / f"{name}.png")
     files.write_text(RESULTS / "informe.md", report)
-    winner = comparison.ranking[0]
-    with files.atomic_write(Path("modelos/modelo_final.pth")) as file:
-        file.write(winner.contestant.model.read_bytes())
+    for name, content in final.items():
+        with files.atomic_write(Path("modelos", name)) as file:
+            file.write(content)
+    files.write_text(Path("modelos/ficha.md"), card)
 
     print(table.set_index("Modelo").T.to_string())
     for name in sorted({*settings.pairs} - {*metrics}):

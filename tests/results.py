@@ -16,6 +16,9 @@ from taller.common.params import Contestant
 from taller.datasets import dataset
 from taller.datasets.dataset import Dataset
 from taller.evaluation import metrics
+from taller.networks import simple_nn
+from taller.training import store
+from taller.training.batches import Scaling
 
 DIGITS, FRUIT = tuple("0123456789"), ("manzana", "pera", "ciruela", "uva", "higo")
 WRITERS = {"grouped": True, "train": 539, "test": 297, "shared": 0}
@@ -100,7 +103,7 @@ def write(
         answers[one.name] = labels, logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         evaluate.measure(one.contestant.test, test, answers[one.name][1])
         _write_cv(one, folds, epochs)
-        files.write_text(one.contestant.model, one.name)
+        write_model(one.contestant.model, names, shape)
     right = {name: log.argmax(axis=1) == labels for name, (_, log) in answers.items()}
     agreement = [
         {"first": one, "second": other, **metrics.agreement(right[one], right[other])}
@@ -135,6 +138,13 @@ def write(
     sections["finetune"] = sections["pretrain"] = {one.name: {} for one in made if one.source}
     Path("params.yaml").write_text(yaml.safe_dump(sections, sort_keys=False), encoding="utf-8")
     return answers
+
+
+def write_model(path: Path, names: Sequence[str], shape: tuple[int, int, int]) -> None:
+    """A network of two hidden units, whichever it is said to be, with weights of its own."""
+    arguments = {"classes": len(names), "shape": shape, "hidden": [2]}
+    state = simple_nn.build(**arguments).state_dict()
+    store.save(path, "simple_nn", arguments, Scaling((0.5,), (0.5,), shape[1:]), names, state)
 
 
 def _write_cv(one: Made, folds: int, epochs: int) -> None:

@@ -71,7 +71,8 @@ def test_it_writes_what_dvc_yaml_says_and_what_the_results_say(workdir, capsys):
     assert [*details["pairs"]] == ["cnn-simple_nn", "resnet18-simple_nn", "resnet18-cnn"]
     assert details["pairs"]["resnet18-cnn"]["verdict"] == "equal"
     assert (details["winner"], details["assumptions"]) == ("resnet18", [])
-    assert Path("modelos/modelo_final.pth").read_text() == "resnet18"
+    winner = Path("modelos/finetuned/resnet18.pth").read_bytes()
+    assert Path("modelos/modelo_final.pth").read_bytes() == winner
     printed = capsys.readouterr().out
     for name in pairs[2:]:
         assert f"compare.pairs: {name}: left out, expected two contestants, as A-B" in printed

@@ -88,7 +88,7 @@ def made(*contestants: Made, metric="accuracy", **options) -> Comparison:
 def report(comparison: Comparison, tuning=NOTHING, study=NOTHING, gains=()) -> str:
     """The report in Spanish, of which the one in English says the same."""
     values = context(comparison, gains, tuning, study)
-    spanish, english = (format.render(Language(name), values) for name in words.WORDS)
+    spanish, english = (format.render("informe", Language(name), values) for name in words.WORDS)
     assert places(english, "en") == places(spanish, "es")
     for text in (spanish, english):
         assert not re.search(HOLES, text)
@@ -706,7 +706,7 @@ def test_a_mistake_in_the_template_is_named_with_its_line(tmp_path, monkeypatch)
     ):  # fmt: skip
         (tmp_path / "informe.en.md.j2").write_text(text)
         with pytest.raises(UserError) as raised:
-            format.render(ENGLISH, {})
+            format.render("informe", ENGLISH, {})
         assert "templates/informe.en.md.j2" in str(raised.value) and said in str(raised.value)
 
 
@@ -733,7 +733,7 @@ def test_numbers_and_lists_as_their_readers_write_them():
 
 def test_what_a_template_says_otherwise_or_leaves_out_is_seen(digits):
     values = context(digits, (), NOTHING, NOTHING)
-    text = format.render(ENGLISH, values)
+    text = format.render("informe", ENGLISH, values)
     expected = places(text, "en")
     for old, new in (
         (" 539 ", " 538 "), (" The folds are the same for all: the comparison is paired.", ""),

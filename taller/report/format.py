@@ -18,6 +18,7 @@ from taller.report.words import WORDS
 
 TEMPLATES = Path(__file__).parent / "templates"
 SPACE = "\u00a0"
+FENCED = re.compile(r"^((?:```|---\n).*?^(?:```|---)$)", re.MULTILINE | re.DOTALL)
 RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 LanguageName = Literal["es", "en"]
 
@@ -138,9 +139,9 @@ def _environment(folder: Path, language: Language) -> jinja2.Environment:
     return environment
 
 
-def render(language: Language, context: dict[str, Any]) -> str:
-    """Fill the report's template in; a `UserError` names what is wrong with it."""
-    name = f"informe.{language.name}.md.j2"
+def render(template: str, language: Language, context: dict[str, Any]) -> str:
+    """Fill in a template, ``informe`` or ``ficha``; a `UserError` names what is wrong with it."""
+    name = f"{template}.{language.name}.md.j2"
     try:
         return reflow(_environment(TEMPLATES, language).get_template(name).render(context))
     except jinja2.TemplateError as error:
@@ -149,7 +150,16 @@ def render(language: Language, context: dict[str, Any]) -> str:
 
 
 def reflow(text: str) -> str:
-    """Markdown with each paragraph in one line, so that templates can break lines as they like."""
+    """Markdown with each paragraph in one line, so that templates can break lines as they like.
+
+    Code and YAML, between fences, stay as they are.
+    """
+    parts = enumerate(FENCED.split(text))
+    texts = (part if place % 2 else _paragraphs(part) for place, part in parts)
+    return "\n\n".join(one for one in texts if one) + "\n"
+
+
+def _paragraphs(text: str) -> str:
     lines: list[str] = [""]
     for line in (re.sub(" +", " ", line).strip(" ") for line in text.split("\n")):
         starts = not line or line.startswith(("#", "|", "- ", "!["))
@@ -157,4 +167,4 @@ def reflow(text: str) -> str:
             lines += [line] * bool(line or lines[-1])
         else:
             lines[-1] += line if line[0] in ",.;:)" else f" {line}"
-    return "\n".join(lines).strip("\n") + "\n"
+    return "\n".join(lines).strip("\n")

@@ -6,8 +6,14 @@ from project import STAGES, Project
 
 CNN, CURVE = "kfold_train.cnn.epochs=2", "curve@kfold_train.cnn"
 EDITS = {
-    "taller/networks/cnn.py": {"kfold_train@cnn", CURVE, "evaluate"},
-    "taller/networks/resnet18.py": {"pretrain@resnet18", "finetune@resnet18", CURVE, "evaluate"},
+    "taller/networks/cnn.py": {"kfold_train@cnn", CURVE, "evaluate", "compare"},
+    "taller/networks/resnet18.py": {
+        "pretrain@resnet18",
+        "finetune@resnet18",
+        CURVE,
+        "evaluate",
+        "compare",
+    },
     "taller/report/tables.py": {"compare"},
     "taller/sources/catalogue.py": {"download@MNIST"},
     "taller/common/pins.txt": {*STAGES} - {"download@MNIST"},
@@ -53,7 +59,8 @@ def test_a_section_added_is_a_contestant_and_removed_leaves_nothing_that_counts(
     assert {"kfold_train@small"} == {*project.lock()} - {*STAGES}
     assert "small" in project.json("resultados/metrics.json")
     changed = {*project.git("diff", "--name-only", "main").split()}
-    assert all(name.startswith("resultados/") for name in changed - {"dvc.lock", "params.yaml"})
+    made = {"dvc.lock", "params.yaml", "modelos/ficha.md"}
+    assert all(name.startswith("resultados/") for name in changed - made)
 
     project.set("~kfold_train.small")
     project.repro()
@@ -63,7 +70,7 @@ def test_a_section_added_is_a_contestant_and_removed_leaves_nothing_that_counts(
     ]
     # DVC leaves the stage in dvc.lock; `make repro` takes it out.
     project.run(sys.executable, "-m", "tools.prepare")
-    assert project.git("diff", "main", "--", "dvc.lock", "resultados") == ""
+    assert project.git("diff", "main", "--", "dvc.lock", "modelos", "resultados") == ""
     assert project.repro() == {}
 
 
