@@ -530,6 +530,15 @@ def test_what_the_losses_say(digits, train, val, said):
     assert f"{train[-1]:.3f} y {val[-1]:.3f} en SimpleNN;".replace(".", ",") in text
 
 
+@pytest.mark.parametrize("setting", [{"label_smoothing": 0.1}, {"augment": "photographs"}])
+def test_losses_of_other_targets_or_images_are_not_compared(digits, setting):
+    changed = by_epoch(digits, "cnn", train_loss=[1, 0.5, 0.3, 0.2], val_loss=[0.8, 0.5, 0.4, 0.39])
+    fit = next(one.fit for one in changed.models if one.name == "cnn")
+    text = report(but(changed, "cnn", fit=fit | {"training": fit["training"] | setting}))
+    assert "En CNN no son comparables: la de entrenamiento se mide con imágenes o etiquetas" in text
+    assert not re.search("de entrenamiento en [^:]*CNN[^:]*: la de", text)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -14,6 +14,8 @@ from taller.statistics.comparison import STILL_FALLING, Comparison, Pair
 from taller.statistics.learning_curve import Gain
 from taller.statistics.results import LARGEST_CLASS, VOTES, Result
 
+# With these settings training loss is of the images, targets and weights of validation loss.
+PLAIN = {"augment": "none", "label_smoothing": 0, "class_weights": "none"}
 # A validation loss that ends above its minimum by less has not risen: so much do epochs differ.
 RISEN = 0.01
 SAME_COST = 0.05  # costs that differ by less are called the same
@@ -161,14 +163,17 @@ def _familiar(letters: str) -> tuple[str, str]:
 def _losses(comparison: Comparison) -> dict[str, list[Any]]:
     """How the losses begin and end: names of models, alone or before numbers."""
     losses: dict[str, list[Any]] = {
-        key: [] for key in ("below", "dropout", "last", "risen", "gap", "falling")
+        key: [] for key in ("other", "below", "dropout", "last", "risen", "gap", "falling")
     }
     for one in comparison.models:
         curve = one.history.groupby("epoch")[["train_loss", "val_loss"]].mean()
         train, val, name = curve["train_loss"], curve["val_loss"], one.short
-        if val.iloc[0] < train.iloc[0]:
+        training = one.fit["training"]
+        if any(training[key] != off for key, off in PLAIN.items()):
+            losses["other"].append(name)
+        elif val.iloc[0] < train.iloc[0]:
             losses["below"].append(name)
-            losses["dropout"] += [name] * bool(one.fit["training"]["model_params"].get("dropout"))
+            losses["dropout"] += [name] * bool(training["model_params"].get("dropout"))
         losses["last"].append((name, train.iloc[-1], val.iloc[-1]))
         if (rise := val.iloc[-1] / val.min() - 1) > RISEN:
             losses["risen"].append((name, rise, val.idxmin()))
