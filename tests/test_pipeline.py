@@ -89,13 +89,14 @@ def test_setting_a_param_changes_its_line_alone(params, override):
     assert [line.split("#")[0].strip() for line in changed] == [f"{key.split('.')[-1]}: {value}"]
 
 
-def test_the_readmes_diagram_is_what_dvc_says():
+@pytest.mark.parametrize("readme", ["README.md", "README.es.md"])
+def test_the_readmes_diagram_is_what_dvc_says(readme):
     command = [sys.executable, "-m", "dvc", "dag", "--mermaid"]
     text = subprocess.check_output(command, cwd=ROOT, encoding="utf-8")
     # The sections of a group are one box.
     names = dict(re.findall(r'(node\d+)\["(\w+)(?:@[\w.]+)?"\]', text))
     edges = {(names[a], names[b]) for a, b in re.findall(r"(node\d+)-->(node\d+)", text)}
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    drawn = readme.partition("```mermaid")[2].partition("```")[0]
+    paper = (ROOT / readme).read_text(encoding="utf-8")
+    drawn = paper.partition("```mermaid")[2].partition("```")[0]
     assert sorted(re.findall(r"^ +(\w+) --> (\w+)$", drawn, re.MULTILINE)) == sorted(edges)
     assert {name for edge in edges for name in edge} == set(names.values())
