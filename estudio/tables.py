@@ -186,7 +186,7 @@ def draw_study(table: pd.DataFrame, say: Language) -> Figure:
     table : DataFrame
         A row per experiment, with the columns of ``estudio.csv``.
     """
-    figure = Figure((8, 4.8))
+    figure = Figure((8, 5.4))
     axes = figure.subplots()
     sizes = table.groupby("capas entrenadas")["parámetros entrenados"].max().sort_values()
     columns = {layers: column for column, layers in enumerate(sizes.index)}
@@ -208,7 +208,7 @@ def draw_study(table: pd.DataFrame, say: Language) -> Figure:
     _name_axes(axes, sizes, say)
     images = say.thousands(table["imágenes"].iloc[0])
     axes.set_title(say("study", images=images))
-    axes.legend(title=say("pretraining"), loc="lower right")
+    figure.legend(title=say("pretraining"), loc="outside lower center", ncols=3)
     return figure
 
 
