@@ -24,14 +24,13 @@ help:
 	@echo 'make setup     .venv with what the pipeline needs, which the others install by themselves;'
 	@echo '               TORCH=cpu: PyTorch without its libraries for GPUs, from its own index'
 
-comma := ,
 # A stamp for each set of extras.
 EXTRAS = $(patsubst .venv/.ready-%,[%],$(filter-out .venv/.ready,$@))
 .venv/.ready .venv/.ready-test .venv/.ready-bench .venv/.ready-cluster: \
 		pyproject.toml constraints.txt taller/common/pins.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "make: expected Python 3.11 or later, found $$($(PYTHON) --version 2>&1); try make PYTHON=python3.12" >&2; exit 1; }
-	@echo 'installs into .venv: $(if $(TORCH),PyTorch without its libraries for GPUs,on Linux about 6 GB$(comma) as PyTorch brings libraries for GPUs (TORCH=cpu: without)); some minutes'
+	@echo 'installs into .venv: $(if $(TORCH),PyTorch without its libraries for GPUs,on Linux about 6 GB with the libraries for GPUs that PyTorch brings (TORCH=cpu: without)); some minutes'
 	@[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
 	$(if $(TORCH),.venv/bin/python -m pip install --no-compile --no-deps --index-url \
 	  https://download.pytorch.org/whl/$(TORCH) --constraint taller/common/pins.txt torch torchvision)

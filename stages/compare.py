@@ -6,7 +6,6 @@ and writes it as ONNX, with a model card. Deletes the results without a section 
 
 import hashlib
 import shutil
-from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -14,24 +13,14 @@ from pydantic import Field
 
 from taller.common import files, params, stage
 from taller.common.errors import UserError, refuse
-from taller.datasets import dataset
 from taller.report import tables
 from taller.report.context import context
-from taller.report.figures import (
-    calibration,
-    confusion,
-    cost,
-    folds,
-    images,
-    learning_curve,
-    loss_curves,
-    style,
-)
+from taller.report.figures import style
 from taller.report.format import Language, LanguageName, render
 from taller.report.model import to_onnx
+from taller.report.pictures import draw_pictures
 from taller.statistics import learning_curve as learning
-from taller.statistics.comparison import Comparison, read
-from taller.statistics.learning_curve import Curve, Gain
+from taller.statistics.comparison import read
 from taller.statistics.results import RESULTS, Metric, read_table
 
 
@@ -99,34 +88,6 @@ def delete_leftovers(known: set[Path]) -> None:
         if path not in known:
             print(f"deletes {path}, which has no section in params.yaml", flush=True)
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def draw_pictures(
-    comparison: Comparison,
-    say: Language,
-    curves: Sequence[Curve] = (),
-    gains: Sequence[Gain] = (),
-) -> dict[str, style.Figure]:
-    """Draw the pictures, by the names of their files without the ending."""
-    models, data = comparison.models, comparison.data
-    metric, names = comparison.metric, style.class_labels(data["names"])
-    sample, letters = dataset.load(RESULTS / "muestra"), []
-    for one in comparison.finetuned:
-        if one.source == "letters" and not letters:
-            base = RESULTS / "pretrain" / Path(one.fit["start"]["path"]).name
-            facts = one.pretraining if data["dataset"] == "MNIST" else None
-            letters = [dataset.load(base / "letters"), facts]
-    return {
-        "ejemplo_mnist": images.example(sample.images[0], names[sample.labels[0]], say),
-        "curva_aprendizaje": learning_curve.draw(comparison, curves, gains, say),
-        "curva_loss": loss_curves.draw(models, say),
-        "folds": folds.draw(models, metric, say),
-        "coste": cost.draw(models, metric, say),
-        "confusion_matrix": confusion.draw(models, names, say),
-        "calibracion": calibration.draw(models, say),
-        "errores": images.errors(models, names, say),
-        "glifos": images.letters(sample, data["dataset"], say, *letters),
-    }
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from results import CNN, FRUIT, LETTERS, SIMPLE, TUNED
 
-from stages import compare
 from taller.common import params
+from taller.report import pictures
 from taller.report.figures import folds, images, style
 from taller.report.format import Language
 from taller.statistics.comparison import Comparison, read
@@ -63,7 +63,7 @@ def both(tmp_path_factory) -> dict[tuple[str, str], tuple[Comparison, dict[str, 
             results.write(*models, **options)
             comparison = read(params.contestants(), 0.005, "accuracy")
             for say in (SPANISH, ENGLISH):
-                cases[name, say.name] = comparison, compare.draw_pictures(comparison, say)
+                cases[name, say.name] = comparison, pictures.draw_pictures(comparison, say)
         for say in (SPANISH, ENGLISH):
             for figure in cases[name, say.name][1].values():
                 figure.draw_without_rendering()

@@ -779,7 +779,10 @@ def test_what_pretraining_gives_with_fewer_images_is_said_and_from_where_on_it_i
     assert lead(text).startswith(
         "Basta entrenar desde cero: la CNN acierta lo mismo que la CNN ajust"
     )
-    assert "Con menos imágenes es otra cosa: con 20, la CNN ajustada acierta 5,00 puntos más que la" in text
+    assert (
+        "Con menos imágenes es otra cosa: con 20, la CNN ajustada acierta 5,00 puntos más que la"
+        in text
+    )
     assert (
         "La diferencia entre la CNN ajustada y la CNN es de +5,00 puntos con 20 imágenes, +5,00 "
         "con 60, −0,01 con 150 y +0,01 con 400: de estas cantidades, desde 150 se puede decir que "
