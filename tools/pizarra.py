@@ -55,8 +55,8 @@ WORDS = {
         "draw": "Dibuja un dígito, con el ratón o el dedo, o suelta una imagen.",
         "drop": "Suelta una imagen, o elige una.", "start": "La pizarra está en blanco.",
         "agree": "Todos responden", "differ": "No están de acuerdo:", "unsure": "Inseguro.",
-        "best": "El mejor.", "other": "≠ No responde como el mejor.", "sees": "lo que ve",
-        "near": "Las imágenes de entrenamiento que más se le parecen, según",
+        "best": "El modelo final.", "other": "≠ No responde como el modelo final.",
+        "sees": "lo que ve", "near": "Las imágenes de entrenamiento que más se le parecen, según",
         "among": "Buscadas entre", "silent": "El programa no contesta: ¿sigue en marcha?",
         "errors": {
             "blank picture": "Ahí no hay nada escrito.", "pixels or more": "Es demasiado pequeño.",
@@ -70,8 +70,8 @@ WORDS = {
         "draw": "Draw a digit, with mouse or finger, or drop a picture.",
         "drop": "Drop a picture, or choose one.", "start": "The board is blank.",
         "agree": "All answer", "differ": "They disagree:", "unsure": "Unsure.",
-        "best": "The best.", "other": "≠ Not the best one's answer.", "sees": "what it sees",
-        "near": "The training images most like it, according to",
+        "best": "The final model.", "other": "≠ Not the final model's answer.",
+        "sees": "what it sees", "near": "The training images most like it, according to",
         "among": "Searched among", "silent": "No answer: does the program still run?",
         "errors": {
             "blank picture": "Nothing is written there.", "pixels or more": "It is too small.",
@@ -99,7 +99,7 @@ class Neighbours:
         self.count = min(len(data), max(PROBE, fit))
         evenly = np.arange(self.count) * len(data) // self.count
         self._data = data if self.count == len(data) else data.take(evenly)
-        self._known = self._features(self._data.images)
+        self._gallery = self._features(self._data.images)
 
     def _features(self, images: np.ndarray) -> np.ndarray:
         """Of length 1: float32, shape (n, features)."""
@@ -110,7 +110,7 @@ class Neighbours:
 
     def of(self, image: np.ndarray) -> list[tuple[np.ndarray, str]]:
         """The nearest ones and the names of their classes, the nearest first."""
-        likeness = self._known @ self._features(image[np.newaxis])[0]
+        likeness = self._gallery @ self._features(image[np.newaxis])[0]
         rows = np.argsort(-likeness, kind="stable")[:NEAREST]
         data = self._data
         return [(data.images[row], data.names[data.labels[row]]) for row in rows]
@@ -169,8 +169,8 @@ def read(classifier: Classifier, image: np.ndarray) -> dict:
     likely = np.argsort(-chances, kind="stable")[: predict.SHOWN]
     rows = [(classifier.names[label], chances[label]) for label in likely]
     resize = replace(classifier.scaling, mean=(0.0,), std=(1.0,))  # what remains of the scaling
-    seen = resize(torch.from_numpy(image[np.newaxis]))[0].mul(255).round().clamp(0, 255).byte()
-    return {"answer": rows[0][0], "chance": rows[0][1], "rows": rows, "seen": seen.numpy()}
+    pixels = resize(torch.from_numpy(image[np.newaxis]))[0].mul(255).round().clamp(0, 255).byte()
+    return {"answer": rows[0][0], "chance": rows[0][1], "rows": rows, "pixels": pixels.numpy()}
 
 
 def png(levels: np.ndarray) -> str:

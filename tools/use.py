@@ -82,11 +82,9 @@ def use(name: str, source: Path | None = None, every: bool = False) -> None:
         that DVC does not have. params.yaml is then as before.
     """
     check(name, source)
-    kept = {key: params.read(key, schema) for key, schema in GENERAL.items()}
-    general, say = (
-        [f"{key}={value}" for key, value in kept.items()],
-        Language(kept["compare.language"]),
-    )
+    values = {key: params.read(key, schema) for key, schema in GENERAL.items()}
+    general = [f"{key}={value}" for key, value in values.items()]
+    say = Language(values["compare.language"])
     if name in idx.CLASSES:
         chosen = write_params("mnist", [*general, f"dataset={name}", f"download=[{name}]"])
         print(say("use_preset", preset="presets/mnist.yaml", why=say("use_catalogue", name=name)))
