@@ -764,6 +764,17 @@ def test_every_word_is_in_both_languages_and_takes_the_same_values():
     assert not [one for one in english.values() if SPANISH_WORDS.search(one)]
 
 
+def test_an_undecided_winner_hides_no_network_that_pretraining_makes_better(workdir):
+    training = {"frozen": [], "model_params": {"stem": "sum_rgb", "image_size": 28}}
+    letters = Made("cnn_letters", "cnn", "letters", scores=MIDDLE, training=training)
+    text = report(made(CNN.but(scores=LOW), letters, TUNED.but(scores=(0.9, 0.999, 1.0))))
+    assert lead(text).startswith(
+        "No se puede decir quién gana: entre la ResNet18 ajustada y la CNN"
+    )
+    gain = f"{100 * (np.mean(MIDDLE) - np.mean(LOW)):.2f}".replace(".", ",")
+    assert f"Pero la CNN ajustada acierta {gain} puntos más que la CNN: con la misma red" in text
+
+
 def test_what_pretraining_gives_with_fewer_images_is_said_and_from_where_on_it_is_nothing(workdir):
     training = {"frozen": [], "model_params": {"stem": "sum_rgb", "image_size": 28}}
     training["batch_size"] = 32
