@@ -21,8 +21,8 @@ import psutil
 from benchmarks import table
 from benchmarks.project import peak_memory
 from benchmarks.table import OURS, SAME
-from taller.common import portable, stage
-from taller.common.errors import UserError
+from taller.common import numerics, stage
+from taller.common.terminal import UserError
 
 ONE_FOLD = "1 of 5 folds"
 
@@ -120,10 +120,10 @@ def run(part: str, number: int) -> Iterator[str]:
 
 def measured(case: Case) -> Iterator[dict]:
     """Run a case to its end; what it yielded, with the memory of all its processes."""
-    pins = {*portable.PINNED, *portable.UNSET}
+    pins = {*numerics.PINNED, *numerics.UNSET}
     environment = {name: value for name, value in os.environ.items() if name not in pins}
-    if case.portable and portable.is_x86():
-        environment |= portable.PINNED
+    if case.portable and numerics.is_x86():
+        environment |= numerics.PINNED
     with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "w+b") as log:
         file = Path(folder, "records")
         arguments = [case.function, json.dumps(case.options), str(file)]
@@ -148,7 +148,7 @@ def measured(case: Case) -> Iterator[dict]:
 def machine() -> str:
     """Processor, cores that this process may use, memory; never its name in a network."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-    return f"{portable.processor()}, {cores} cores, {psutil.virtual_memory().total / 1e9:.0f} GB"
+    return f"{numerics.processor()}, {cores} cores, {psutil.virtual_memory().total / 1e9:.0f} GB"
 
 
 if __name__ == "__main__":

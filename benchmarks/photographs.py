@@ -20,7 +20,7 @@ from benchmarks.ours import CPU, THREADS
 from benchmarks.work import SEED
 from stages import curve
 from taller.common import params
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 from taller.datasets import dataset
 from taller.datasets.dataset import Dataset
 from taller.training import cross_validation, store

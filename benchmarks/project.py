@@ -16,7 +16,7 @@ import yaml
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 
 ROOT = Path(__file__).parents[1]
 PIXELS, CLASSES = 224, 4

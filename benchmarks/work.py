@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from taller.datasets import idx, splits
+from taller.datasets import dataset, splits
 from taller.datasets.dataset import Dataset
 from taller.training import store
 from taller.training.store import Classifier
@@ -36,7 +36,7 @@ class Work:
 
     @cached_property
     def data(self) -> Dataset:
-        return splits.stratified_subset(idx.read("MNIST", RAW)[0], self.images, SEED)
+        return splits.stratified_subset(dataset.read_idx("MNIST", RAW)[0], self.images, SEED)
 
     @cached_property
     def assigned(self) -> np.ndarray:

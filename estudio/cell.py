@@ -17,7 +17,7 @@ from stages import finetune, kfold_train, pretrain  # first: they pin what NumPy
 import numpy as np
 import yaml
 
-from taller.common import params, seeds, stage
+from taller.common import numerics, params, stage
 from taller.datasets import dataset, splits
 from taller.datasets.dataset import Dataset
 
@@ -71,9 +71,9 @@ def images(place: str, seed: int) -> tuple[Dataset, np.ndarray]:
     """The images of a cell, and the fold in which each validates: int64, -1 is in none."""
     data = dataset.load(TRAIN)
     if place.startswith("ajuste/"):
-        parts = splits.stratified_folds(data, GRID_PARTS, seeds.of_tuning(seed))
+        parts = splits.stratified_folds(data, GRID_PARTS, numerics.tuning_seed(seed))
         return data, np.where(parts == 0, 0, -1)
-    settings, seed = params.load(SETTINGS)["estudio"], seeds.of_split(seed)
+    settings, seed = params.load(SETTINGS)["estudio"], numerics.split_seed(seed)
     data = splits.stratified_subset(data, settings["images"], seed)
     return data, splits.stratified_folds(data, settings["folds"], seed)
 

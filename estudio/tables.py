@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from taller.common import files, params, stage
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 from taller.report.figures import style
-from taller.report.format import Language
-from taller.statistics.folds import corrected_interval, corrected_t_test, holm
+from taller.report.language import Language
+from taller.statistics.intervals import corrected_interval, corrected_t_test, holm
 
 RESULTS = Path("resultados")
 SCRATCH = ("simple_nn", "cnn")

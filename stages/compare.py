@@ -12,13 +12,12 @@ from pathlib import Path
 from pydantic import Field
 
 from taller.common import files, params, stage
-from taller.common.errors import UserError, refuse
+from taller.common.terminal import UserError, refuse
 from taller.report import tables
-from taller.report.context import context
+from taller.report.contents import context, draw_pictures
 from taller.report.figures import style
-from taller.report.format import Language, LanguageName, render
+from taller.report.language import Language, LanguageName, render
 from taller.report.model import to_onnx
-from taller.report.pictures import draw_pictures
 from taller.statistics import learning_curve as learning
 from taller.statistics.comparison import read
 from taller.statistics.results import RESULTS, Metric, read_table

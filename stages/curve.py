@@ -16,14 +16,14 @@ import pandas as pd
 import torch
 from pydantic import Field
 
-from taller.common import files, params, seeds, stage
+from taller.common import files, numerics, params, stage
 from taller.common.params import Device, Seed, Threads
 from taller.datasets import dataset
 from taller.datasets.dataset import Dataset
-from taller.training import checkpoint, engine, finetuning, freezing, scratch, store
-from taller.training.augmentation import Views
+from taller.training import checkpoint, contestants, engine, freezing, store
+from taller.training.batches import Views
+from taller.training.contestants import Halves
 from taller.training.cross_validation import Training, cross_validate
-from taller.training.finetuning import Halves
 
 TRAIN = Path("data/train")
 COLUMNS = ["images", "repeat", "fold", "metric", "value"]
@@ -51,10 +51,10 @@ def curve(section: str) -> None:
     if kind == "finetune":
         start, inputs, training_on = finetuned(section, data, len(folds), seed, device, threads)
     else:
-        config, start, inputs = scratch.read(section), [], data.images
+        config, start, inputs = contestants.read_scratch(section), [], data.images
 
         def training_on(images: int) -> Training:
-            return scratch.training(config, data, images, section, seed, device)
+            return contestants.scratch_training(config, data, images, section, seed, device)
 
     most = len(data) - int(np.bincount(folds[0]).max())  # that every fold leaves to train on
     rows, checkpoints = [], None
@@ -87,18 +87,18 @@ def finetuned(
 
     The last is a function of the number of images that they are trained on.
     """
-    options = finetuning.read(section)
+    options = contestants.read_finetuning(section)
     start = Path(options[0].start)
     first = store.load_start(start, options[0].network, repeats, f"{section}.start")[0]
-    options, scaling = finetuning.suit(options, first, data, section)
-    new_layers = seeds.of_weights(seeds.of_fit(seed))
+    options, scaling = contestants.suit(options, first, data, section)
+    new_layers = numerics.weights_seed(numerics.fit_seed(seed))
     halves = Halves.of(first, options[0], data, scaling.size, new_layers)
     with engine.threads(threads):
         inputs = freezing.activations(halves.frozen, data.images, scaling, device)
     views = Views.of(data.images, scaling) if options[0].augment == "photographs" else None
 
     def training_on(images: int) -> Training:
-        suited = finetuning.with_min_steps(options, images, section)
+        suited = contestants.with_min_steps(options, images, section)
         return halves.training(suited, scaling, views, data, seed, device)
 
     return [start], inputs, training_on

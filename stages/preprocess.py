@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from taller.common import files, params, seeds, stage
-from taller.common.errors import UserError
-from taller.datasets import dataset, folder, idx, splits
+from taller.common import files, numerics, params, stage
+from taller.common.terminal import UserError
+from taller.datasets import dataset, folder, splits
 
 
 class Params(folder.Params):
@@ -27,16 +27,16 @@ def preprocess() -> None:
     seed = params.read("seed", params.Seed)
     chosen = params.read("preprocess", Params)
     raw, pictures, groups = Path("data", name, "raw"), None, None
-    if name in idx.CLASSES:
-        train, test = idx.read(name, raw)
+    if name in dataset.CLASSES:
+        train, test = dataset.read_idx(name, raw)
     elif not raw.is_dir():
-        known = ", ".join(idx.CLASSES)
+        known = ", ".join(dataset.CLASSES)
         raise UserError(f"{raw}: expected a folder of pictures; the catalogue has {known} alone")
     else:
-        train, test, pictures = folder.read(raw, chosen, seeds.of_test(seed))
+        train, test, pictures = folder.read(raw, chosen, numerics.test_seed(seed))
     dataset.save(Path("resultados/muestra"), train.take(slice(100)))  # to look at
     if chosen.subset is not None:
-        train = splits.stratified_subset(train, chosen.subset, seeds.of_split(seed))
+        train = splits.stratified_subset(train, chosen.subset, numerics.split_seed(seed))
     if train.groups is not None and (pictures is None or pictures["groups"]):
         sides = [{*part.groups.tolist()} for part in (train, test)]
         groups = {
@@ -47,7 +47,7 @@ def preprocess() -> None:
         }
     if chosen.groups == "none":
         train, test = (replace(part, groups=None) for part in (train, test))
-    repeats = [seeds.of_split(seed, repeat) for repeat in range(chosen.repeats)]
+    repeats = [numerics.split_seed(seed, repeat) for repeat in range(chosen.repeats)]
     folds = np.stack([splits.stratified_folds(train, chosen.folds, one) for one in repeats])
 
     dataset.save(Path("data/train"), train)

@@ -11,12 +11,12 @@ from typing import Literal
 import torch
 from pydantic import create_model
 
-from taller.common import files, params, seeds, stage
+from taller.common import files, numerics, params, stage
 from taller.common.params import Device, NetworkName, Repeats, Seed, Threads
 from taller.datasets import dataset
 from taller.pretraining import glyphs, letters
 from taller.pretraining.letters import SHAPE, LettersConfig
-from taller.training import checkpoint, cost, engine, store
+from taller.training import checkpoint, engine, store
 
 
 class Config(LettersConfig):
@@ -46,7 +46,7 @@ def pretrain(name: str) -> None:
     settings = {"config": config.model_dump(), "seed": seed, "threads": threads, "device": device}
     saved = checkpoint.of_stage(key, [glyphs.FONT_FOLDER], **settings)
     for repeat in range(repeats):
-        label, fit_seed = f"repeat {repeat + 1}", seeds.of_pretraining(seed, repeat)
+        label, fit_seed = f"repeat {repeat + 1}", numerics.pretraining_seed(seed, repeat)
         if learns:
             with engine.threads(threads):
                 network, accuracy = letters.pretrain(
@@ -55,7 +55,7 @@ def pretrain(name: str) -> None:
             accuracies.append(accuracy)
             print(f"{name}: {accuracy:.4f} of the letters of unseen fonts recognised", flush=True)
         else:
-            torch.manual_seed(seeds.of_weights(fit_seed))
+            torch.manual_seed(numerics.weights_seed(fit_seed))
             network = build()  # nobody uses its head
         path, state = models / f"{repeat + 1}.pth", network.cpu().state_dict()
         store.save(path, config.network, arguments, scaling, names, state, config.source)
@@ -63,10 +63,10 @@ def pretrain(name: str) -> None:
     facts = {"source": config.source, "network": config.network, "networks": repeats}
     facts |= {"sha256": files.sha256(models / "1.pth")}
     if learns:
-        flops = config.images * cost.count(network, SHAPE).step
+        flops = config.images * store.count_operations(network, SHAPE).step
         facts |= {"images": config.images, "accuracy": accuracies, "flops": flops}
         facts |= letters.describe()
-        dataset.save(results / "letters", letters.sample(seeds.of_pretraining(seed)))
+        dataset.save(results / "letters", letters.sample(numerics.pretraining_seed(seed)))
     files.write_json(results / "facts.json", facts)
     saved.remove()
 

@@ -15,9 +15,9 @@ import pytest
 from filelock import FileLock
 
 from stages import download
-from taller.common.errors import UserError
 from taller.common.files import sha256
-from taller.datasets import idx
+from taller.common.terminal import UserError
+from taller.datasets import dataset
 from taller.datasets.dataset import Dataset
 from taller.datasets.splits import stratified_subset
 from taller.sources import catalogue
@@ -51,7 +51,7 @@ def mnist_raw() -> Path:
 @pytest.fixture(scope="session")
 def mnist(mnist_raw) -> tuple[Dataset, Dataset]:
     """MNIST's real training and test images, with writers as groups."""
-    return idx.read("MNIST", mnist_raw)
+    return dataset.read_idx("MNIST", mnist_raw)
 
 
 @pytest.fixture(scope="session")

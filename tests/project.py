@@ -16,7 +16,7 @@ import yaml
 from dvc.utils import hydra
 from PIL import Image
 
-from taller.datasets import idx
+from taller.datasets import dataset
 
 ROOT = Path(__file__).parents[1]
 # The smallest that trains everything.
@@ -117,7 +117,9 @@ def copy(folder: Path, raw: Path) -> Project:
         if (ROOT / name).is_file() and name != "dvc.lock" and not name.startswith("tests/"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    for side, data, each in zip(("train", "test"), idx.read("MNIST", raw), (20, 5), strict=True):
+    for side, data, each in zip(
+        ("train", "test"), dataset.read_idx("MNIST", raw), (20, 5), strict=True
+    ):
         for label in range(10):
             pictures = folder / "data/digits/raw" / side / str(label)
             pictures.mkdir(parents=True)

@@ -9,9 +9,8 @@ from PIL import Image
 from scipy.ndimage import map_coordinates
 from sklearn.datasets import load_sample_image
 
-from taller.training import augmentation
-from taller.training.augmentation import Views
-from taller.training.batches import Scaling
+from taller.training import batches
+from taller.training.batches import Scaling, Views
 
 SIZE = 60, 48
 SCALING = Scaling((0.5,), (0.5,), SIZE)
@@ -31,7 +30,7 @@ def seen(images: np.ndarray, seed: int, count: int = 40) -> torch.Tensor:
 
 
 def test_a_view_is_a_resized_part_mirrored_or_not(picture, monkeypatch):
-    monkeypatch.setattr(augmentation, "LIGHT", 0.0)
+    monkeypatch.setattr(batches, "LIGHT", 0.0)
     # Where each pixel of a view comes from: two ramps are an image that says so.
     y, x = np.indices((120, 96), np.uint8)
     places = (seen(np.stack([x, y, x])[np.newaxis], 1) + 1) * 127.5

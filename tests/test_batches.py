@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torchvision import transforms
 
-from taller.common import seeds
+from taller.common import numerics
 from taller.training.batches import Batches, Scaling, Standardizer, prepared
 
 CPU = torch.device("cpu")
@@ -40,7 +40,7 @@ def test_the_order_of_an_epoch_is_decided_by_the_fits_seed_and_its_number_alone(
     data = Batches(labels, labels, labels, 7, CPU)
 
     def order(seed, epoch):
-        return torch.cat([part for part, _ in data.shuffled(seeds.of_order(seed, epoch))])
+        return torch.cat([part for part, _ in data.shuffled(numerics.order_seed(seed, epoch))])
 
     second = order(1, 2)  # without the first having been drawn
     torch.manual_seed(99)

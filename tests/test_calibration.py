@@ -5,7 +5,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import top_k_accuracy_score
 
-from taller.evaluation import calibration
+from taller.evaluation import metrics
 
 
 @pytest.fixture(params=[0.1, 1.0], ids=["sure", "unsure"])
@@ -21,12 +21,12 @@ def predictions(request):
 @pytest.mark.parametrize("k", [1, 2])
 def test_top_accuracy(predictions, k):
     expected = top_k_accuracy_score(predictions[1], predictions[0], k=k, labels=range(10))
-    assert calibration.top_accuracy(*predictions, k) == pytest.approx(expected)
+    assert metrics.top_accuracy(*predictions, k) == pytest.approx(expected)
 
 
 def test_reliability_and_its_error(predictions):
     log_probabilities, labels = predictions
-    rows = calibration.reliability(log_probabilities, labels)
+    rows = metrics.reliability(log_probabilities, labels)
     right = log_probabilities.argmax(axis=1) == labels
     confidence = np.exp(log_probabilities).max(axis=1)
     accuracy, mean = calibration_curve(right, confidence, n_bins=15, strategy="uniform")
@@ -35,13 +35,13 @@ def test_reliability_and_its_error(predictions):
     assert rows["images"].sum() == len(labels)
     assert rows["confidence"].between(rows["low"], rows["high"]).all()
     expected = np.average(np.abs(accuracy - mean), weights=rows["images"])
-    assert calibration.expected_calibration_error(rows) == pytest.approx(expected)
+    assert metrics.expected_calibration_error(rows) == pytest.approx(expected)
 
 
 def test_an_edge_belongs_to_the_bin_below():
     certain, even = np.log([[1.0, 1e-300]]), np.log([[0.5, 0.5]])
-    assert list(calibration.reliability(even, np.array([0]), bins=2)["high"]) == [0.5]
-    assert list(calibration.reliability(certain, np.array([0]))["high"]) == [1.0]
+    assert list(metrics.reliability(even, np.array([0]), bins=2)["high"]) == [0.5]
+    assert list(metrics.reliability(certain, np.array([0]))["high"]) == [1.0]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def simulated():
     # Certain ones, as those of most digits: they add images, and hardly any error.
     probabilities[:1000] = [0.996, 0.001, 0.001, 0.001, 0.001]
     log_probabilities = np.log(probabilities + 1e-12)
-    return log_probabilities, calibration.calibrated_ece(log_probabilities)
+    return log_probabilities, metrics.calibrated_ece(log_probabilities)
 
 
 def errors(log_probabilities, temperature: float, models: int) -> np.ndarray:
@@ -61,8 +61,8 @@ def errors(log_probabilities, temperature: float, models: int) -> np.ndarray:
     true = (true / true.sum(axis=1, keepdims=True)).cumsum(axis=1)
     for _ in range(models):
         labels = (random.random((len(true), 1)) > true[:, :-1]).sum(axis=1)
-        rows = calibration.reliability(log_probabilities, labels)
-        values.append(calibration.expected_calibration_error(rows))
+        rows = metrics.reliability(log_probabilities, labels)
+        values.append(metrics.expected_calibration_error(rows))
     return np.array(values)
 
 
@@ -73,7 +73,7 @@ def test_the_error_of_calibrated_models_is_as_simulated(simulated):
     assert 0.90 < (values < chance["high"]).mean() < 0.99
     assert values.mean() == pytest.approx(chance["mean"], rel=0.03)
     assert 0 < chance["mean"] < chance["high"] < 0.03
-    assert calibration.calibrated_ece(log_probabilities) == chance  # by its seed
+    assert metrics.calibrated_ece(log_probabilities) == chance  # by its seed
 
 
 def test_a_model_that_is_too_sure_is_above_chance(simulated):
@@ -84,6 +84,6 @@ def test_a_model_that_is_too_sure_is_above_chance(simulated):
 def test_surest_errors():
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6], [0.99, 0.01]])
     labels = np.array([1, 0, 1, 0, 0])
-    assert list(calibration.surest_errors(np.log(probabilities), labels, count=2)) == [0, 1]
-    assert list(calibration.surest_errors(np.log(probabilities), labels, count=9)) == [0, 1, 3]
-    assert len(calibration.surest_errors(np.log(probabilities[4:]), labels[4:], count=2)) == 0
+    assert list(metrics.surest_errors(np.log(probabilities), labels, count=2)) == [0, 1]
+    assert list(metrics.surest_errors(np.log(probabilities), labels, count=9)) == [0, 1, 3]
+    assert len(metrics.surest_errors(np.log(probabilities[4:]), labels[4:], count=2)) == 0

@@ -2,8 +2,8 @@
 
 import pytest
 
-from taller.common.errors import UserError
-from taller.statistics.folds import Estimate
+from taller.common.terminal import UserError
+from taller.statistics.intervals import Estimate
 from tools import changes
 
 

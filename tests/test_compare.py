@@ -13,7 +13,7 @@ from results import CNN, SIMPLE, TUNED
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from stages.compare import compare
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 from taller.report.figures import style
 
 ROOT = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from taller.common import params
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 from taller.statistics.comparison import Comparison, read
 
 # Three repeats of four folds.

@@ -9,8 +9,8 @@ from torch.nn.functional import conv2d
 from torchvision.models import resnet18 as torchvision_resnet18
 
 from taller.networks import cnn, resnet18, simple_nn
-from taller.training import cost, freezing
-from taller.training.cost import Cost
+from taller.training import freezing, store
+from taller.training.store import Cost
 
 DIGIT = (1, 28, 28)
 # A multiplication and an addition for each weight and each place where it is used.
@@ -46,7 +46,7 @@ def by_hand(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
     ("module", "layers", "inference"), [(simple_nn, SIMPLE_NN, 218_368), (cnn, CNN, 1_613_184)]
 )
 def test_networks_from_scratch(module, layers, inference):
-    counted = cost.count(module.build(10, DIGIT), DIGIT)
+    counted = store.count_operations(module.build(10, DIGIT), DIGIT)
     assert counted.inference == sum(layers) == inference
     # Each product has two gradients, of its weights and of its inputs; nobody asks for the image's.
     assert counted.step == 3 * inference - layers[0]
@@ -56,14 +56,14 @@ def test_networks_from_scratch(module, layers, inference):
 def test_a_residual_network(size):
     shape = (3, size, size)
     layers = by_hand(torchvision_resnet18(num_classes=7), shape)
-    counted = cost.count(resnet18.build(7, shape), shape)
+    counted = store.count_operations(resnet18.build(7, shape), shape)
     assert counted.inference == sum(layers.values())
     assert counted.step == 3 * counted.inference - layers["conv1"]
 
 
 def test_what_torchvision_says_of_its_network():
     # Its page of ResNet18_Weights: 1.81 GFLOPS, in multiplications with an addition.
-    counted = cost.count(resnet18.build(1000, (3, 224, 224)), (3, 224, 224))
+    counted = store.count_operations(resnet18.build(1000, (3, 224, 224)), (3, 224, 224))
     assert counted.inference / 2 == pytest.approx(1.81e9, rel=0.005)
 
 
@@ -73,15 +73,18 @@ def test_a_step_counts_the_gradients_that_are_asked_for_and_the_network_stays_as
     head = layers.pop("fc")
     # The last layer alone: its weights' gradient, and none of its inputs; what is frozen has none.
     frozen, trained = freezing.cut(network, ["fc"])
-    assert cost.output_shape(frozen, DIGIT) == (512,)
-    assert cost.count(frozen, DIGIT) == Cost(sum(layers.values()), sum(layers.values()))
-    assert cost.count(trained, (512,)) == Cost(head, 2 * head)
+    assert store.output_shape(frozen, DIGIT) == (512,)
+    assert store.count_operations(frozen, DIGIT) == Cost(sum(layers.values()), sum(layers.values()))
+    assert store.count_operations(trained, (512,)) == Cost(head, 2 * head)
     # The workshop's code trains the first and the last: what is between passes gradients on, and
     # has none for its own weights.
     frozen, trained = freezing.cut(network, ["conv1", "fc"])
     between = sum(layers.values()) - layers["conv1"]
-    counted = cost.count(trained, DIGIT)
+    counted = store.count_operations(trained, DIGIT)
     assert counted.step - counted.inference == 2 * head + between + layers["conv1"]
-    assert (cost.count(frozen, DIGIT), cost.output_shape(frozen, DIGIT)) == (Cost(0, 0), DIGIT)
+    assert (store.count_operations(frozen, DIGIT), store.output_shape(frozen, DIGIT)) == (
+        Cost(0, 0),
+        DIGIT,
+    )
     assert not network.training and all(p.grad is None for p in network.parameters())
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())

@@ -21,7 +21,7 @@ from sklearn.metrics import (
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from taller.common import seeds
+from taller.common import numerics
 from taller.networks.simple_nn import SimpleNN
 from taller.training import engine, workers
 from taller.training.batches import Scaling
@@ -81,13 +81,13 @@ def test_every_fold_has_its_own_seed_and_the_first_repeat_one_fit_on_all(digits,
     outcome = cross_validate(training, digits.images, digits.labels, folds, repeat=repeat)
     of_folds = [
         (
-            seeds.of_fit(5, repeat, fold),
+            numerics.fit_seed(5, repeat, fold),
             [row for row in range(600) if row < 100 or row % 3 != fold],
             [row for row in range(100, 600) if row % 3 == fold],
         )
         for fold in range(3)
     ]
-    of_all = [(seeds.of_fit(5), [*range(600)], None)] if repeat == 0 else []
+    of_all = [(numerics.fit_seed(5), [*range(600)], None)] if repeat == 0 else []
     assert fits == of_all + of_folds
     assert bool(outcome.state) == (repeat == 0)
     assert outcome.trained_parameters == 109_386

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 from taller.datasets import dataset
 from taller.datasets.dataset import Dataset
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stages.download import download
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 from taller.sources import catalogue, fetch
 from taller.sources.catalogue import Item
 

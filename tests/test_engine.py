@@ -11,8 +11,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from taller.common import seeds
-from taller.common.errors import UserError
+from taller.common import numerics
+from taller.common.terminal import UserError
 from taller.networks.simple_nn import SimpleNN
 from taller.training import engine
 from taller.training.batches import Batches, Scaling
@@ -50,7 +50,7 @@ def test_fit_is_a_plain_loop(digits, schedule, smoothing, weights):
         # scikit-learn counts the classes that are there, of which the ninth is none.
         expected = torch.tensor([*present * 9 / 10, 60.0]).float()
 
-    torch.manual_seed(seeds.of_weights(3))
+    torch.manual_seed(numerics.weights_seed(3))
     plain = network()
     optimizer = torch.optim.AdamW(plain.parameters(), lr=0.003, weight_decay=0.1)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
@@ -59,8 +59,8 @@ def test_fit_is_a_plain_loop(digits, schedule, smoothing, weights):
     for row in fit.history:
         plain.train()
         losses, counts = [], []
-        torch.manual_seed(seeds.of_noise(3, row["epoch"]))
-        pen = torch.Generator().manual_seed(seeds.of_order(3, row["epoch"]))
+        torch.manual_seed(numerics.noise_seed(3, row["epoch"]))
+        pen = torch.Generator().manual_seed(numerics.order_seed(3, row["epoch"]))
         for chosen in torch.randperm(600, generator=pen).split(64):
             if schedule == "constant":
                 optimizer.param_groups[0]["lr"] = 0.003

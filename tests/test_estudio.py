@@ -13,15 +13,15 @@ from statsmodels.stats.multitest import multipletests
 
 from estudio import cell, tables
 from stages import pretrain
-from taller.common import files, params, seeds
+from taller.common import files, numerics, params
 from taller.datasets import dataset, splits
-from taller.report.format import Language
-from taller.training import finetuning, scratch
+from taller.report.language import Language
+from taller.training import contestants
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = {
-    "kfold_train": scratch.read,
-    "finetune": lambda key: finetuning.read(key)[0],
+    "kfold_train": contestants.read_scratch,
+    "finetune": lambda key: contestants.read_finetuning(key)[0],
     "pretrain": pretrain.read_config,
 }
 
@@ -116,15 +116,16 @@ def test_the_grid_validates_on_a_fifth_by_other_writers_and_is_none_of_the_folds
     np.testing.assert_array_equal(data.images, train.images)
     assert {*folds} == {-1, 0} and np.mean(folds == 0) == pytest.approx(0.2, abs=0.02)
     assert not {*data.groups[folds == 0]} & {*data.groups[folds == -1]}
-    compared = splits.stratified_folds(data, 5, seeds.of_split(42))
+    compared = splits.stratified_folds(data, 5, numerics.split_seed(42))
     assert all({*folds[compared == fold]} == {-1, 0} for fold in range(5))
 
 
 def test_the_study_has_the_images_and_folds_of_the_pipeline_with_a_subset(train):
     data, folds = cell.images("estudio/cnn", seed=42)
-    subset = splits.stratified_subset(train, 1000, seeds.of_split(42))  # as stages.preprocess
+    seed = numerics.split_seed(42)
+    subset = splits.stratified_subset(train, 1000, seed)  # as stages.preprocess
     np.testing.assert_array_equal(data.images, subset.images)
-    np.testing.assert_array_equal(folds, splits.stratified_folds(subset, 5, seeds.of_split(42)))
+    np.testing.assert_array_equal(folds, splits.stratified_folds(subset, 5, seed))
 
 
 def test_a_cell_is_trained_by_its_stage_and_leaves_its_results_alone(train):

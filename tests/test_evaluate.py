@@ -12,7 +12,7 @@ from sklearn import metrics as sk
 from torch.nn.functional import cross_entropy
 
 from stages.evaluate import evaluate
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 from taller.datasets import dataset
 from taller.networks import simple_nn
 from taller.training import store

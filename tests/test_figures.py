@@ -16,9 +16,9 @@ from matplotlib.text import Text
 from results import CNN, FRUIT, LETTERS, SIMPLE, TUNED
 
 from taller.common import params
-from taller.report import pictures
-from taller.report.figures import folds, images, style
-from taller.report.format import Language
+from taller.report import contents
+from taller.report.figures import charts, images, style
+from taller.report.language import Language
 from taller.statistics.comparison import Comparison, read
 
 ROOT = Path(__file__).parents[1]
@@ -63,7 +63,7 @@ def both(tmp_path_factory) -> dict[tuple[str, str], tuple[Comparison, dict[str, 
             results.write(*models, **options)
             comparison = read(params.contestants(), 0.005, "accuracy")
             for say in (SPANISH, ENGLISH):
-                cases[name, say.name] = comparison, pictures.draw_pictures(comparison, say)
+                cases[name, say.name] = comparison, contents.draw_pictures(comparison, say)
         for say in (SPANISH, ENGLISH):
             for figure in cases[name, say.name][1].values():
                 figure.draw_without_rendering()
@@ -211,7 +211,7 @@ def test_a_control_of_few_folds_and_a_near_largest_class_are_drawn(drawn):
     assert "clase mayor" not in said(drawn["numbered"][1]["folds"])
     simple, control = drawn["numbered"][0].models
     table = simple.table.replace({"value": {0.12: 0.88}})
-    (axes,) = folds.draw([replace(simple, table=table), control], "accuracy", SPANISH).axes
+    (axes,) = charts.folds([replace(simple, table=table), control], "accuracy", SPANISH).axes
     (line,) = [line for line in axes.lines if line.get_label() == "clase mayor"]
     assert line.get_xdata()[0] == pytest.approx(88)
 
@@ -232,7 +232,7 @@ SAVE = """
 from pathlib import Path
 import numpy as np
 from taller.report.figures import images, style
-from taller.report.format import Language
+from taller.report.language import Language
 style.save(images.example(np.zeros((1, 4, 4), np.uint8), "x", Language("es")), Path("own.png"))
 """
 

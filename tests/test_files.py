@@ -9,8 +9,8 @@ import os
 import numpy as np
 import pytest
 
-from taller.common import files, progress, seeds
-from taller.common.errors import UserError, refuse
+from taller.common import files, numerics, terminal
+from taller.common.terminal import UserError, refuse
 
 
 def names(folder) -> list[str]:
@@ -71,9 +71,9 @@ def test_of_many_lines_the_first_five_are_shown():
 
 def test_progress_in_a_log_is_a_line_every_ten_seconds(monkeypatch, capsys):
     now = [1000.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
     for total, of in ((60_000, "60000"), (0, "unknown")):
-        with progress.bar(total, "letters", "letter") as bar:
+        with terminal.bar(total, "letters", "letter") as bar:
             for _ in range(25):
                 now[0] += 1
                 bar.update(100)
@@ -83,12 +83,12 @@ def test_progress_in_a_log_is_a_line_every_ten_seconds(monkeypatch, capsys):
 
 def test_seeds_are_those_of_numpys_tree_and_no_two_are_one():
     sequence = np.random.SeedSequence(42, spawn_key=(1, 3))
-    assert seeds.of_fit(42, 1, 2) == int(sequence.generate_state(1, np.uint64)[0]) // 2
+    assert numerics.fit_seed(42, 1, 2) == int(sequence.generate_state(1, np.uint64)[0]) // 2
     # What the committed results depend on.
-    assert (seeds.of_split(42), seeds.of_test(42)) == (1187948106, 1911187692)
+    assert (numerics.split_seed(42), numerics.test_seed(42)) == (1187948106, 1911187692)
     places = itertools.product((42, 43), range(3), (None, 0, 1, 2))
-    fits = [seeds.of_fit(*place) for place in places]
-    fits += [seeds.of_pretraining(seed, repeat) for seed in (42, 43) for repeat in range(3)]
-    drawn = [of(fit, 1) for fit in fits for of in (seeds.of_order, seeds.of_noise)]
-    every = [*fits, *drawn, *map(seeds.of_weights, fits), seeds.of_tuning(42)]
+    fits = [numerics.fit_seed(*place) for place in places]
+    fits += [numerics.pretraining_seed(seed, repeat) for seed in (42, 43) for repeat in range(3)]
+    drawn = [of(fit, 1) for fit in fits for of in (numerics.order_seed, numerics.noise_seed)]
+    every = [*fits, *drawn, *map(numerics.weights_seed, fits), numerics.tuning_seed(42)]
     assert len({*every}) == len(every) and all(0 <= one < 2**63 for one in every)

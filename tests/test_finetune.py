@@ -13,11 +13,11 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import cross_entropy, interpolate
 
 from stages.finetune import finetune
-from taller.common import files, seeds
-from taller.common.errors import UserError
+from taller.common import files, numerics
+from taller.common.terminal import UserError
 from taller.datasets import dataset
 from taller.networks import cnn, resnet18
-from taller.training import cost, finetuning, store
+from taller.training import contestants, store
 from taller.training.batches import Scaling
 
 IMAGES, BATCH, SHAPE = 64, 16, (1, 28, 28)
@@ -108,8 +108,8 @@ def test_a_fold_is_what_a_plain_loop_with_these_params_gives(folder, monkeypatch
     images, labels = load()
     inputs = interpolate((images / 255 - 0.3) / 0.4, size=(size, size), mode="bilinear")
     rows, others = torch.arange(1, IMAGES, 2), torch.arange(0, IMAGES, 2)
-    fit, start = seeds.of_fit(9, fold=0), store.load(Path("base/1.pth")).network.state_dict()
-    torch.manual_seed(seeds.of_weights(fit))
+    fit, start = numerics.fit_seed(9, fold=0), store.load(Path("base/1.pth")).network.state_dict()
+    torch.manual_seed(numerics.weights_seed(fit))
     network = resnet18.build(10, SHAPE)
     fresh = {key: value for key, value in network.state_dict().items() if key.startswith("fc.")}
     network.load_state_dict(start | fresh)
@@ -121,7 +121,7 @@ def test_a_fold_is_what_a_plain_loop_with_these_params_gives(folder, monkeypatch
         optimizer, [rate * factor, rate], total_steps=4, cycle_momentum=False
     )
     for epoch, expected in enumerate(history["val_loss"], start=1):
-        order = torch.Generator().manual_seed(seeds.of_order(fit, epoch))
+        order = torch.Generator().manual_seed(numerics.order_seed(fit, epoch))
         network.eval()
         network.layer4.train()
         for chosen in rows[torch.randperm(len(rows), generator=order)].split(BATCH):
@@ -144,14 +144,14 @@ def last_layer(repeat: int, rows: np.ndarray, seed: int) -> list[torch.Tensor]:
     with torch.no_grad():
         features = network[:-1]((images / 255 - 0.3) / 0.4).double().numpy()
     scaled = torch.from_numpy(StandardScaler().fit(features[rows]).transform(features)).float()
-    torch.manual_seed(seeds.of_weights(seed))
+    torch.manual_seed(numerics.weights_seed(seed))
     layer, rate, logits = resnet18.build(10, SHAPE).fc, LAST["learning_rate"], []
     optimizer = torch.optim.AdamW(layer.parameters(), rate, weight_decay=LAST["weight_decay"])
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, rate, total_steps=LAST["epochs"] * len(rows) // BATCH, cycle_momentum=False
     )
     for epoch in range(1, LAST["epochs"] + 1):
-        order = torch.Generator().manual_seed(seeds.of_order(seed, epoch))
+        order = torch.Generator().manual_seed(numerics.order_seed(seed, epoch))
         for chosen in torch.randperm(len(rows), generator=order).split(BATCH):
             optimizer.zero_grad()
             cross_entropy(layer(scaled[rows[chosen]]), labels[rows[chosen]]).backward()
@@ -169,18 +169,19 @@ def test_each_repeat_trains_the_last_layer_on_its_own_networks_features(folder):
     losses = history.set_index(["repeat", "fold"])["val_loss"]
     for repeat in range(2):
         for fold in range(2):
-            others, seed = folds[repeat] == fold, seeds.of_fit(9, repeat, fold)
+            others, seed = folds[repeat] == fold, numerics.fit_seed(9, repeat, fold)
             logits = last_layer(repeat, np.flatnonzero(~others), seed)
             expected = [cross_entropy(one[others], labels[others]).item() for one in logits]
             assert losses[(repeat + 1, fold + 1)].tolist() == pytest.approx(expected, rel=1e-3)
     # The model that is stored is the first repeat's, and takes images as they are.
-    logits = last_layer(0, np.arange(IMAGES), seeds.of_fit(9))[-1]
+    logits = last_layer(0, np.arange(IMAGES), numerics.fit_seed(9))[-1]
     with torch.no_grad():
         predicted = model.network.eval()(model.scaling(images))
     torch.testing.assert_close(predicted, logits, rtol=1e-2, atol=1e-2)
     # Of the image in front of the last layer, once; of the last layer, and of the gradient of its
     # weights, in each of three epochs. tests/test_cost.py counts by hand.
-    everything, head = cost.count(resnet18.build(10, SHAPE), SHAPE).inference, 2 * 512 * 10
+    everything = store.count_operations(resnet18.build(10, SHAPE), SHAPE).inference
+    head = 2 * 512 * 10
     training = IMAGES * (everything - head + 3 * 2 * head)
     assert facts == {
         "kind": "finetuned", "network": "resnet18", "model": "ResNet18 (fine-tuning)",
@@ -305,5 +306,5 @@ def test_auto_is_as_the_images_are_but_224_at_most(folder, shape, pixels):
 def test_a_wrong_param_is_one_line(workdir, changes, line):
     write("mine", **changes)
     with pytest.raises(UserError) as caught:
-        finetuning.read("finetune.mine")
+        contestants.read_finetuning("finetune.mine")
     assert str(caught.value).startswith(f"params.yaml: finetune.mine.{line}")

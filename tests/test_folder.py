@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 from taller.datasets import folder
 from taller.datasets.dataset import Dataset
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torchvision.models import resnet18 as torchvision_resnet18
 
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 from taller.datasets import dataset
 from taller.networks import efficientnet_lite0, resnet18
 from taller.training import freezing

@@ -6,8 +6,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from taller.common.errors import UserError
-from taller.datasets import idx
+from taller.common.terminal import UserError
+from taller.datasets import dataset
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 # Column 2 of the first rows of QMNIST's own files, qmnist-train-labels-idx2-int (60,000) and
@@ -43,20 +43,20 @@ def test_other_files_are_refused_in_one_line(mnist_raw, tmp_path):
     ):
         labels.write_bytes(data)
         with pytest.raises(UserError, match=f"{LABELS}: {message}"):
-            idx.read_file(labels, shape)
+            dataset.read_idx_file(labels, shape)
     (tmp_path / f"{LABELS}.gz").write_bytes(gzip.compress(good)[:-9])
     with pytest.raises(UserError, match=r"ubyte\.gz: expected a complete \.gz file"):
-        idx.read_file(labels, shape)
+        dataset.read_idx_file(labels, shape)
 
 
 def test_files_may_be_compressed_and_other_labels_are_refused(mnist, mnist_raw, tmp_path):
     packed = gzip.compress((mnist_raw / IMAGES).read_bytes(), 1)
     (tmp_path / f"{IMAGES}.gz").write_bytes(packed)
-    images = idx.read_file(tmp_path / IMAGES, (60_000, 28, 28))
+    images = dataset.read_idx_file(tmp_path / IMAGES, (60_000, 28, 28))
     assert np.array_equal(images, mnist[0].images[:, 0]) and images.flags.writeable
     (tmp_path / LABELS).write_bytes((mnist_raw / LABELS).read_bytes()[:8] + bytes(60_000))
     with pytest.raises(UserError, match=rf"{LABELS}: expected each of .* 0 to 9, found \[0\]"):
-        idx.read("MNIST", tmp_path)
+        dataset.read_idx("MNIST", tmp_path)
     (tmp_path / f"{IMAGES}.gz").unlink()
     with pytest.raises(UserError, match=f"{IMAGES}: expected an IDX file, found nothing"):
-        idx.read("MNIST", tmp_path)
+        dataset.read_idx("MNIST", tmp_path)

@@ -10,10 +10,10 @@ import torch
 import yaml
 
 from stages.kfold_train import kfold_train
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 from taller.datasets import dataset
 from taller.datasets.dataset import Dataset
-from taller.training import checkpoint, live, store
+from taller.training import checkpoint, store
 
 TRAINING = {
     "learning_rate": 0.01, "weight_decay": 0.0, "schedule": "one_cycle", "batch_size": 16,
@@ -148,7 +148,7 @@ def test_an_interrupted_stage_goes_on_and_ends_in_the_same_bytes(folder, monkeyp
         left[0] = epochs
         with pytest.raises(KeyboardInterrupt):
             kfold_train("simple_nn")
-        live._logger.cache_clear()  # as where the process is killed
+        checkpoint._logger.cache_clear()  # as where the process is killed
     capsys.readouterr()
     kfold_train("simple_nn")
     lines = capsys.readouterr().out.splitlines()
@@ -169,7 +169,7 @@ def test_an_interrupted_stage_goes_on_and_ends_in_the_same_bytes(folder, monkeyp
             assert table[name].tolist() == pytest.approx(rows[name].tolist(), abs=5.1e-7)
             tables.remove(path)
     assert {path.parent.name for path in tables} == {"all images"} and len(tables) == 2
-    live.end(Path("dvclive").absolute())
+    checkpoint.end_live(Path("dvclive").absolute())
     assert [*Path("dvclive").rglob("*.*")] == []
 
 

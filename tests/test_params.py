@@ -9,8 +9,8 @@ from dvc.utils.serialize import load_yaml
 from pydantic import Field
 
 from taller.common import params
-from taller.common.errors import UserError
 from taller.common.params import Contestant, Section
+from taller.common.terminal import UserError
 
 
 class Params(Section):

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_images
 from torch.nn.functional import interpolate
 
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 from taller.datasets import pictures
 
 RANDOM = np.random.default_rng(0)

@@ -65,7 +65,7 @@ def test_the_params_that_a_script_reads_are_those_that_it_declares(stage):
     declared = {*STAGES[stage].get("params", [])} - {"numerics"}  # which decides for all of them
     read = re.findall(r'(?:params\.read\(|key = )f?"([^"]+)"', text)
     read = [key for key in read if key != "{key}.network"]
-    read += ["${item}"] * ("read(section)" in text)
+    read += ["${item}"] * ("read_scratch(section)" in text)
     read += ["kfold_train", "finetune"] if "params.contestants()" in text else []
     read += re.findall(r'params\.load\(\)\.get\("(\w+)"', text)
     assert {key.removesuffix(".network").replace("{name}", "${key}") for key in read} == declared

@@ -16,7 +16,7 @@ import yaml
 from PIL import Image
 from results import CNN, DIGITS, SIMPLE
 
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 from taller.datasets import dataset
 from taller.datasets.dataset import Dataset
 from taller.networks import simple_nn

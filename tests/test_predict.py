@@ -13,11 +13,11 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from scipy.interpolate import make_interp_spline
 
-from taller.common.errors import UserError
-from taller.datasets import idx, pictures
+from taller.common.terminal import UserError
+from taller.datasets import dataset, pictures
 from taller.datasets.dataset import Dataset
 from taller.networks import simple_nn
-from taller.report.format import Language
+from taller.report.language import Language
 from taller.training import engine, store
 from taller.training.batches import Batches, Scaling, tensor
 from tools import predict
@@ -312,10 +312,10 @@ def test_bad_files_get_a_line_each_and_good_ones_an_answer(
 def test_below_four_fifths_it_is_unsure(language, expected):
     probabilities, say = np.full(10, 0.01), Language(language)
     probabilities[[7, 1]] = 0.79, 0.13
-    answer = predict.describe(Path("a.png"), probabilities, idx.CLASSES["MNIST"], say)
+    answer = predict.describe(Path("a.png"), probabilities, dataset.CLASSES["MNIST"], say)
     assert answer.startswith(f"a.png: {expected}")
     probabilities[[7, 1]] = 0.80, 0.12
-    answer = predict.describe(Path("a.png"), probabilities, idx.CLASSES["MNIST"], say)
+    answer = predict.describe(Path("a.png"), probabilities, dataset.CLASSES["MNIST"], say)
     assert answer.startswith("a.png: 7\n")
 
 
@@ -362,7 +362,7 @@ def test_the_pipelines_model_gets_squares_as_preprocess_made_them(workdir, fit, 
 
 
 def test_a_model_of_the_catalogues_other_sets_sees_bright_on_black(tmp_path, mnist):
-    names, image = idx.CLASSES["FashionMNIST"], mnist[1].images[0, 0]
+    names, image = dataset.CLASSES["FashionMNIST"], mnist[1].images[0, 0]
     model = store.load(save(tmp_path / "m.pth", names, (1, 28, 28), SCALING))
     assert predict.dataset_of(model, tmp_path / "m.pth") == "FashionMNIST"
     for name, levels in ("dark", image), ("light", 255 - image):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from dvc.utils.hydra import apply_overrides
 
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 from tools import prepare
 
 BAD = {

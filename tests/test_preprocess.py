@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from stages.preprocess import preprocess
-from taller.common import seeds
-from taller.common.errors import UserError
+from taller.common import numerics
+from taller.common.terminal import UserError
 from taller.datasets import dataset
 from taller.datasets.splits import stratified_folds, stratified_subset
 from tools import example_pictures
@@ -45,13 +45,13 @@ def outputs() -> dict[str, bytes]:
 
 def test_what_takes_part_is_a_stratified_subset_with_folds_of_every_repeat(run, mnist):
     train, folds, facts = run()
-    expected = stratified_subset(mnist[0], 500, seeds.of_split(7))
+    expected = stratified_subset(mnist[0], 500, numerics.split_seed(7))
     for name in ("images", "labels", "groups"):
         assert np.array_equal(getattr(train, name), getattr(expected, name))
         loaded = getattr(dataset.load(Path("data/test")), name)
         assert np.array_equal(loaded, getattr(mnist[1], name))
     for repeat, row in enumerate(folds):
-        assert np.array_equal(row, stratified_folds(expected, 3, seeds.of_split(7, repeat)))
+        assert np.array_equal(row, stratified_folds(expected, 3, numerics.split_seed(7, repeat)))
         assert len({*zip(train.groups, row, strict=True)}) == len({*train.groups})
     assert len(folds) == 2 and not np.array_equal(*folds)
     sample = dataset.load(Path("resultados/muestra"))

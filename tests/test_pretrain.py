@@ -11,13 +11,13 @@ import yaml
 from PIL import Image, ImageFont
 
 from stages import pretrain
-from taller.common import seeds
-from taller.common.errors import UserError
+from taller.common import numerics
+from taller.common.terminal import UserError
 from taller.datasets import dataset
 from taller.networks import cnn, resnet18
 from taller.pretraining import glyphs, letters
 from taller.pretraining.letters import LettersConfig
-from taller.training import checkpoint, cost, engine, store
+from taller.training import checkpoint, engine, store
 from taller.training.batches import Scaling
 
 DIGITS = "0123456789"
@@ -178,13 +178,13 @@ def test_a_network_of_letters_for_each_repeat(run, monkeypatch, capsys):
     assert (
         first.scaling == Scaling(cnn.MEAN, cnn.STD, (28, 28)) == Scaling((0.5,), (0.5,), (28, 28))
     )
-    step = cost.count(cnn.build(372, (1, 28, 28), [4, 8], 16, 0.0), (1, 28, 28)).step
+    step = store.count_operations(cnn.build(372, (1, 28, 28), [4, 8], 16, 0.0), (1, 28, 28)).step
     assert facts["flops"] == pytest.approx(FEW * step, rel=1e-5)
     assert (facts["networks"], facts["images"], len(facts["accuracy"])) == (2, FEW, 2)
     # The accuracy is that of the network in the file, on the unseen fonts that its seed draws.
     paths, places = glyphs.trace(glyphs.UNSEEN_FONTS)
     known = glyphs.shapes()[places] >= 0
-    pen = torch.Generator().manual_seed(seeds.of_order(seeds.of_pretraining(1, 1), 0))
+    pen = torch.Generator().manual_seed(numerics.order_seed(numerics.pretraining_seed(1, 1), 0))
     batches = [
         draw(paths[known], glyphs.shapes()[places[known]], count, pen) for count in each[-4:]
     ]
@@ -202,7 +202,7 @@ def test_random_weights_are_those_of_the_seed_and_the_repeat(run):
     for repeat in range(2):
         base = store.load(folder / f"{repeat + 1}.pth")
         assert (base.source, base.names) == ("none", ())
-        torch.manual_seed(seeds.of_weights(seeds.of_pretraining(1, repeat)))
+        torch.manual_seed(numerics.weights_seed(numerics.pretraining_seed(1, repeat)))
         expected = resnet18.build(1, (1, 28, 28)).state_dict()
         state = base.network.state_dict()
         assert all(torch.equal(state[key], value) for key, value in expected.items())

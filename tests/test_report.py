@@ -13,10 +13,10 @@ from results import CNN, LETTERS, SIMPLE, TUNED, WRITERS, Made
 from scipy import stats
 
 from taller.common import params
-from taller.common.errors import UserError
-from taller.report import format, words
-from taller.report.context import context
-from taller.report.format import Language
+from taller.common.terminal import UserError
+from taller.report import language
+from taller.report.contents import context
+from taller.report.language import Language
 from taller.statistics import learning_curve
 from taller.statistics.comparison import Comparison, read
 from taller.statistics.results import Result
@@ -88,26 +88,27 @@ def made(*contestants: Made, metric="accuracy", **options) -> Comparison:
 def report(comparison: Comparison, tuning=NOTHING, study=NOTHING, gains=()) -> str:
     """The report in Spanish, of which the one in English says the same."""
     values = context(comparison, gains, tuning, study)
-    spanish, english = (format.render("informe", Language(name), values) for name in words.WORDS)
+    render, names = language.render, language.WORDS
+    spanish, english = (render("informe", Language(name), values) for name in names)
     assert places(english, "en") == places(spanish, "es")
     for text in (spanish, english):
         assert not re.search(HOLES, text)
     return spanish
 
 
-def places(text: str, language: str) -> list[list[list[str]]]:
+def places(text: str, spoken: str) -> list[list[list[str]]]:
     """The numbers, names and code of each line, sentence by sentence, in no language.
 
     The glossary is in the order of its words, which each language has its own.
     """
-    if language == "es":
+    if spoken == "es":
         text = re.sub(rf"(?<=\d)[{SPACE}](?=\d)", "", text)
         text = re.sub(r"(?<=\d),(?=\d)", ".", text)
     else:
         text = re.sub(r"(?<=\d),(?=\d{3})", "", text).replace(".en.png", ".png")
     for one in SAME:  # verdicts, as numbers are
-        text = re.sub(one[language == "en"], f"`{one[1]}`", text)
-    numerals = words.WORDS[language]["numerals"].split()
+        text = re.sub(one[spoken == "en"], f"`{one[1]}`", text)
+    numerals = language.WORDS[spoken]["numerals"].split()
     for value in range(3, 11):  # "one" and "two" may be other words
         text = re.sub(rf"\b{numerals[value]}\b", str(value), text)
     body, glossary = (
@@ -708,14 +709,14 @@ def test_the_tables_of_the_study_are_said_where_they_have_rows(digits):
 
 
 def test_a_mistake_in_the_template_is_named_with_its_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(format, "TEMPLATES", tmp_path)
+    monkeypatch.setattr(language, "TEMPLATES", tmp_path)
     for text, said in (
         ("uno\n{{ dos|percent }\n", "line 2: "), ("{{ nadie }}", ": 'nadie' is undefined"),
         ("{{ 0.5|porcentaje }}", "No filter named 'porcentaje'"),
     ):  # fmt: skip
         (tmp_path / "informe.en.md.j2").write_text(text)
         with pytest.raises(UserError) as raised:
-            format.render("informe", ENGLISH, {})
+            language.render("informe", ENGLISH, {})
         assert "templates/informe.en.md.j2" in str(raised.value) and said in str(raised.value)
 
 
@@ -735,14 +736,14 @@ def test_numbers_and_lists_as_their_readers_write_them():
         ("enumeration", [["uva", "higo"]], "uva e higo", "uva and higo"),
         ("enumeration", [["a", "hielo"]], "a y hielo", "a and hielo"),
     ):  # fmt: skip
-        for language, expected in (SPANISH, spanish), (ENGLISH, english):
-            assert getattr(language, name)(*arguments) == expected.replace("_", SPACE)
+        for say, expected in (SPANISH, spanish), (ENGLISH, english):
+            assert getattr(say, name)(*arguments) == expected.replace("_", SPACE)
     assert SPANISH.points(0.01126, sign=True) == "+1,13"
 
 
 def test_what_a_template_says_otherwise_or_leaves_out_is_seen(digits):
     values = context(digits, (), NOTHING, NOTHING)
-    text = format.render("informe", ENGLISH, values)
+    text = language.render("informe", ENGLISH, values)
     expected = places(text, "en")
     for old, new in (
         (" 539 ", " 538 "), (" The folds are the same for all: the comparison is paired.", ""),
@@ -755,7 +756,7 @@ def test_what_a_template_says_otherwise_or_leaves_out_is_seen(digits):
 
 
 def test_every_word_is_in_both_languages_and_takes_the_same_values():
-    spanish, english = words.WORDS["es"], words.WORDS["en"]
+    spanish, english = language.WORDS["es"], language.WORDS["en"]
     assert [*spanish] == [*english]
     for key, text in spanish.items():
         names = ({*re.findall(r"{(\w+)}", one)} for one in (text, english[key]))

@@ -6,8 +6,8 @@ import re
 import pytest
 import yaml
 
-from taller.common import portable
-from taller.common.errors import UserError
+from taller.common import numerics
+from taller.common.terminal import UserError
 from tools import reproduced
 
 STAGES = {
@@ -19,7 +19,7 @@ LOCK = yaml.safe_dump({"schema": "2.0", "stages": STAGES})
 
 def test_the_first_stage_and_output_that_differ_are_named():
     other = LOCK.replace("md5: '2'", "md5: '9'").replace("md5: '3'", "md5: '8'")
-    where = rf"on {re.escape(portable.processor())}: it begins to differ at one \(y\)"
+    where = rf"on {re.escape(numerics.processor())}: it begins to differ at one \(y\)"
     with pytest.raises(UserError, match=where):
         reproduced.compare_locks(other, LOCK, "")
     assert reproduced.first_difference(LOCK.replace("cmd: b", "cmd: c"), LOCK) == (
@@ -34,7 +34,7 @@ def test_the_same_lock_gives_the_line_for_this_processor_until_it_is_there():
     text = reproduced.compare_locks(LOCK, LOCK, "")
     line = text.splitlines()[-1]
     digest = hashlib.sha256(LOCK.encode()).hexdigest()[:16]
-    assert line.startswith(f"| {portable.processor()} |") and line.endswith(f"| `{digest}` |")
+    assert line.startswith(f"| {numerics.processor()} |") and line.endswith(f"| `{digest}` |")
     assert reproduced.compare_locks(LOCK, LOCK, f"...\n{line}\n").endswith(
         "which REPRODUCED.md has"
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 from taller.datasets.dataset import Dataset
 from taller.datasets.splits import choose_test, stratified_folds, stratified_subset
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from taller.common import stage
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 
 ROOT = Path(__file__).parents[1]
 

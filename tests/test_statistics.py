@@ -6,14 +6,16 @@ from baycomp import CorrelatedTTest
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 
-from taller.statistics.folds import (
+from taller.statistics.intervals import (
     Posterior,
     bayesian_correlated_t,
     corrected_interval,
     corrected_t_test,
+    exact_mcnemar,
+    paired_proportions,
     required_repeats,
+    wilson,
 )
-from taller.statistics.proportions import exact_mcnemar, paired_proportions, wilson
 
 ROPE = 0.005
 

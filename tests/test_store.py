@@ -6,8 +6,8 @@ import pytest
 import torch
 from torchvision.models import resnet18 as torchvision_resnet18
 
-from taller.common.errors import UserError
 from taller.common.params import NETWORKS
+from taller.common.terminal import UserError
 from taller.networks import efficientnet_lite0, resnet18
 from taller.training import store
 from taller.training.batches import Scaling

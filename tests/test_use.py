@@ -13,8 +13,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from taller.common import params
-from taller.common.errors import UserError
-from taller.report.format import Language
+from taller.common.terminal import UserError
+from taller.report.language import Language
 from tools import prepare, use
 
 SPANISH = Language("es")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 from taller.training import engine, workers
 
 ROOT = Path(__file__).parents[1]

@@ -13,9 +13,9 @@ import stages  # noqa: F401 (pins the numerics, before anything else imports Num
 
 # isort: split
 from taller.common import files
-from taller.common.errors import UserError
 from taller.common.stage import one_line
-from taller.statistics.folds import Estimate
+from taller.common.terminal import UserError
+from taller.statistics.intervals import Estimate
 from taller.statistics.results import RESULTS
 
 DETAILS = RESULTS / "detalle.json"

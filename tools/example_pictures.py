@@ -18,9 +18,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from PIL.ImageDraw import ImageDraw as Pen
 from sklearn.datasets import load_sample_images
 
-from taller.common.errors import UserError
-from taller.common.progress import bar
 from taller.common.stage import one_line
+from taller.common.terminal import UserError, bar
 
 THINGS, SHOTS = 25, 10  # of each kind, of each thing
 SIDE = 512  # pixels that a thing is drawn on, before it is reduced

@@ -30,11 +30,11 @@ from PIL import Image
 from torch import nn
 
 from taller.common import params
-from taller.common.errors import UserError
 from taller.common.stage import one_line
+from taller.common.terminal import UserError
 from taller.datasets import dataset
 from taller.datasets.dataset import Dataset
-from taller.report.format import Language, LanguageName
+from taller.report.language import Language, LanguageName
 from taller.statistics.results import read_all
 from taller.training import engine, freezing, store
 from taller.training.store import Classifier

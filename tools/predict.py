@@ -19,10 +19,10 @@ from PIL import Image, ImageOps
 from scipy import ndimage
 
 from taller.common import files, params
-from taller.common.errors import UserError
 from taller.common.stage import one_line
-from taller.datasets import idx, pictures
-from taller.report.format import Language, LanguageName
+from taller.common.terminal import UserError
+from taller.datasets import dataset, pictures
+from taller.report.language import Language, LanguageName
 from taller.training import engine, store
 from taller.training.store import Classifier
 
@@ -72,7 +72,7 @@ def dataset_of(classifier: Classifier, model: Path) -> str | None:
     An image folder may have the same: for the pipeline's model, what `preprocess` wrote decides.
     """
     form = classifier.names, classifier.shape
-    names = [name for name in idx.CLASSES if form == (idx.CLASSES[name], (1, SIDE, SIDE))]
+    names = [name for name in dataset.CLASSES if form == (dataset.CLASSES[name], (1, SIDE, SIDE))]
     if names and model == MODEL and FACTS.exists():
         names = [name for name in names if name == files.read_json(FACTS).get("dataset")]
     return names[0] if names else None

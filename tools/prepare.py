@@ -18,10 +18,10 @@ from dvc.utils.serialize import modify_yaml
 
 from stages import compare, curve, preprocess, pretrain
 from taller.common import params, stage
-from taller.common.errors import UserError, printable
-from taller.datasets import idx
+from taller.common.terminal import UserError, printable
+from taller.datasets import dataset
 from taller.sources import catalogue
-from taller.training import engine, finetuning, scratch
+from taller.training import contestants, engine
 
 SCHEMAS = {
     "dataset": params.DatasetName,
@@ -36,8 +36,10 @@ SCHEMAS = {
 }
 # A section for each network, of any name.
 NETWORKS = {
-    "kfold_train": scratch.read, "pretrain": pretrain.read_config, "finetune": finetuning.read,
-}  # fmt: skip
+    "kfold_train": contestants.read_scratch,
+    "pretrain": pretrain.read_config,
+    "finetune": contestants.read_finetuning,
+}
 
 
 def check_git() -> None:
@@ -71,14 +73,14 @@ def check_params() -> None:
 def check_dataset(name: str, downloaded: list[str]) -> None:
     """That the data set is got by `download`, or is a folder of pictures that DVC versions."""
     raw = Path("data", name, "raw")
-    if name in idx.CLASSES:
+    if name in dataset.CLASSES:
         if name not in downloaded:
             raise UserError(f"params.yaml: download: expected {name} in it, as it is the dataset")
     elif not raw.with_suffix(".dvc").exists():
         found = "the folder alone" if raw.is_dir() else "no such folder"
         raise UserError(
-            f"params.yaml: dataset: expected {', '.join(idx.CLASSES)}, or {raw} with a folder of "
-            f"pictures for each class, under `dvc add {raw}`; found {found}"
+            f"params.yaml: dataset: expected {', '.join(dataset.CLASSES)}, or {raw} with a folder "
+            f"of pictures for each class, under `dvc add {raw}`; found {found}"
         )
     elif not raw.is_dir():
         raise UserError(f"{raw}: expected the pictures of {raw}.dvc; run dvc pull")

@@ -19,8 +19,8 @@ from pathlib import Path
 import yaml
 from dvc.utils.hydra import apply_overrides
 
-from taller.common import portable, stage
-from taller.common.errors import UserError
+from taller.common import numerics, stage
+from taller.common.terminal import UserError
 
 ROOT = Path(__file__).parents[1]
 LOCK, METRICS = "dvc.lock", "resultados/metrics.json"
@@ -35,7 +35,7 @@ def main() -> None:
     with stage.one_line("reproduced"):
         expected = committed(LOCK), committed(METRICS)
         actual = read(ROOT) if asked.here else run_from_nothing(asked.set)
-        if portable.is_x86() and portable.has_avx2() and not asked.set:
+        if numerics.is_x86() and numerics.has_avx2() and not asked.set:
             print(
                 compare_locks(actual[0], expected[0], (ROOT / "REPRODUCED.md").read_text("utf-8"))
             )
@@ -77,7 +77,7 @@ def run_from_nothing(overrides: list[str]) -> tuple[str, str]:
 
 def compare_locks(actual: str, expected: str, table: str) -> str:
     """What to say of two equal texts of dvc.lock; a `UserError` names where they differ."""
-    processor, digest = portable.processor(), hashlib.sha256(actual.encode()).hexdigest()[:16]
+    processor, digest = numerics.processor(), hashlib.sha256(actual.encode()).hexdigest()[:16]
     if where := first_difference(actual, expected):
         raise UserError(
             f"dvc.lock: expected the committed one, found another on {processor}: it begins to "
@@ -110,7 +110,7 @@ def compare_metrics(actual: dict, expected: dict) -> str:
         if metric in expected[name]:  # others are of a pair of models
             mine, right = actual[name][metric], expected[name][metric]
             if not abs(mine - right) <= TOLERANCE:
-                where = f"{name}.{metric} on {portable.processor()}"
+                where = f"{name}.{metric} on {numerics.processor()}"
                 raise UserError(f"{where}: expected {right} ± {TOLERANCE}, found {mine}")
             furthest = max(furthest, abs(mine - right))
     return f"metrics.json: the committed accuracies, at most {furthest:.4f} away"

@@ -26,12 +26,11 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from taller.common import files, params
-from taller.common.errors import UserError, printable
-from taller.common.progress import bar
 from taller.common.stage import one_line
-from taller.datasets import folder, idx, pictures
+from taller.common.terminal import UserError, bar, printable
+from taller.datasets import dataset, folder, pictures
 from taller.networks import efficientnet_lite0
-from taller.report.format import Language, LanguageName
+from taller.report.language import Language, LanguageName
 from taller.sources import catalogue
 from taller.training import engine, workers
 from tools import prepare
@@ -85,7 +84,7 @@ def use(name: str, source: Path | None = None, every: bool = False) -> None:
     values = {key: params.read(key, schema) for key, schema in GENERAL.items()}
     general = [f"{key}={value}" for key, value in values.items()]
     say = Language(values["compare.language"])
-    if name in idx.CLASSES:
+    if name in dataset.CLASSES:
         chosen = write_params("mnist", [*general, f"dataset={name}", f"download=[{name}]"])
         print(say("use_preset", preset="presets/mnist.yaml", why=say("use_catalogue", name=name)))
         print(duration(chosen, 60_000, 10_000, 28, say))
@@ -122,9 +121,9 @@ def check(name: str, source: Path | None) -> None:
         ) from None
     prepare.check_git()
     raw = Path("data", name, "raw")
-    if name in catalogue.ITEMS and (source or name not in idx.CLASSES):
+    if name in catalogue.ITEMS and (source or name not in dataset.CLASSES):
         raise UserError(f"DATASET: expected a name that the catalogue lacks, found {name}")
-    if name in idx.CLASSES:
+    if name in dataset.CLASSES:
         return
     if not (source or raw).is_dir():
         raise UserError(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from taller.common.errors import UserError, printable
+from taller.common.terminal import UserError, printable
 
 
 @contextmanager

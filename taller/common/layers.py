@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear as native_linear
 
-from taller.common import portable
+from taller.common import numerics
 
 # Asked once, as the libraries do: each layer of each step would read the environment anew.
-_PORTABLE = portable.is_pinned()
+_PORTABLE = numerics.is_pinned()
 # Of fewer images, in one thread, PyTorch does not leave a 1 x 1 convolution to oneDNN.
 _FEW = 16
 

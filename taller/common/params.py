@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from taller.common.errors import UserError, printable
+from taller.common.terminal import UserError, printable
 
 PARAMS_FILE = Path("params.yaml")
 NETWORKS = Path(__file__).parents[1] / "networks"

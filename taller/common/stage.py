@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import EDQUOT, ENOENT, ENOSPC
 
-from taller.common import params, portable
-from taller.common.errors import UserError
+from taller.common import numerics, params
+from taller.common.terminal import UserError
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 EXPECTED = {ENOENT: "this file", ENOSPC: "space on the disk", EDQUOT: "space on the disk"}
@@ -35,8 +35,8 @@ def run(stage: Callable[..., None]) -> None:
     arguments = vars(parser.parse_args())
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with one_line(name):
-        params.read("numerics", params.Numerics)  # what `portable.pin` made of it
-        print(portable.describe(), flush=True)
+        params.read("numerics", params.Numerics)  # what `numerics.pin` made of it
+        print(numerics.describe(), flush=True)
         stage(**arguments)
 
 

@@ -5,9 +5,9 @@ import os
 
 PARENT = os.getppid()  # read first: a DVC that is killed during the imports is gone after them
 
-from taller.common import portable, stage  # noqa: E402
+from taller.common import numerics, stage  # noqa: E402
 
-portable.pin()
+numerics.pin()
 # Matplotlib reads it when it is imported: a notebook's names a module that is not installed here.
 os.environ["MPLBACKEND"] = "agg"
 if "DVC_STAGE" in os.environ:  # DVC sets it; a stage started by hand may go on alone

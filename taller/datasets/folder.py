@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from taller.common import params
-from taller.common.errors import UserError, printable, refuse
+from taller.common.terminal import UserError, printable, refuse
 from taller.datasets import near_copies, pictures
 from taller.datasets.dataset import Dataset, chunks
 from taller.datasets.layout import GROUPS, Listed, Listing

@@ -18,8 +18,8 @@ import joblib
 import numpy as np
 from PIL import ExifTags, Image
 
-from taller.common import progress
-from taller.common.errors import UserError, printable
+from taller.common import terminal
+from taller.common.terminal import UserError, printable
 from taller.datasets.dataset import empty
 
 # What a picture that is no square becomes one by: what is beyond its middle is cut off; it is
@@ -111,7 +111,7 @@ def read_all(
     def all_of(places: Sequence[int], white: int = WHITE) -> None:
         pool = ThreadPoolExecutor(min(THREADS, joblib.cpu_count()))
         try:
-            with progress.bar(len(places), "pictures", "picture") as bar:
+            with terminal.bar(len(places), "pictures", "picture") as bar:
                 for _ in pool.map(partial(one, white), places):
                     bar.update(1)
         finally:

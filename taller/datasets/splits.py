@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import resample
 
-from taller.common.errors import UserError
+from taller.common.terminal import UserError
 from taller.datasets.dataset import Dataset
 
 NONE = "preprocess.groups: none (at random)"

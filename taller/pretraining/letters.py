@@ -9,12 +9,12 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from taller.common import seeds
+from taller.common import numerics
 from taller.common.params import Section
-from taller.common.progress import bar
+from taller.common.terminal import bar
 from taller.datasets.dataset import Dataset
 from taller.pretraining import glyphs
-from taller.training import engine, live
+from taller.training import checkpoint, engine
 from taller.training.batches import Batch, Scaling, split
 from taller.training.checkpoint import Checkpoints
 
@@ -105,12 +105,12 @@ def pretrain(
     fit = engine.fit(
         build, config.optimizer, parts, schedule="one_cycle", seed=seed, device=device,
         label_smoothing=config.label_smoothing,
-        on_epochs=lambda rows: live.log(f"letters, {label}", rows),
+        on_epochs=lambda rows: checkpoint.log_live(f"letters, {label}", rows),
         checkpoint=checkpoints and checkpoints.of_fit(label, f"letters, {label}", count, "part"),
     )  # fmt: skip
     sizes = split(UNSEEN, config.batch_size)
     unseen = Letters(glyphs.UNSEEN_FONTS, sizes, device, "unseen fonts", scaling)
-    _, accuracy, _ = engine.evaluate(fit.model, unseen.shuffled(seeds.of_order(seed, 0)))
+    _, accuracy, _ = engine.evaluate(fit.model, unseen.shuffled(numerics.order_seed(seed, 0)))
     return fit.model, accuracy
 
 

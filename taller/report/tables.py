@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from taller.report.format import Language
+from taller.report.language import Language
 from taller.statistics.comparison import Comparison, Pair
 from taller.statistics.learning_curve import Curve, Gain
 from taller.statistics.results import METRICS, Result

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from taller.common.errors import UserError, printable
+from taller.common.terminal import UserError, printable
 
 TIMEOUT = 10  # seconds without an answer, after which the next source is tried
 

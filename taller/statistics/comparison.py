@@ -10,8 +10,8 @@ import numpy as np
 
 from taller.common import files
 from taller.common.params import Contestant
-from taller.statistics import folds, proportions
-from taller.statistics.folds import Estimate, Posterior, Verdict
+from taller.statistics import intervals
+from taller.statistics.intervals import Estimate, Posterior, Verdict
 from taller.statistics.results import (
     LARGEST_CLASS,
     RESULTS,
@@ -165,7 +165,7 @@ class Comparison:
 
     def _over(self, result: Result, others: dict[Metric, str]) -> Posterior:
         differences = result.scores(self.metric) - result.scores(others[self.metric])
-        return folds.bayesian_correlated_t(differences, result.overlap, self.rope)
+        return intervals.bayesian_correlated_t(differences, result.overlap, self.rope)
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -186,28 +186,28 @@ class Comparison:
         repeats = self.data["repeats"]
         counts = self._counts(first, second)
         only = counts["only_first"], counts["only_second"]
-        posterior = folds.bayesian_correlated_t(differences, overlap, self.rope)
+        posterior = intervals.bayesian_correlated_t(differences, overlap, self.rope)
         best = {"better": first, "worse": second}.get(posterior.verdict)
         return Pair(
             first,
             second,
             len(differences),
-            folds.corrected_interval(differences, overlap, -1.0, 1.0),
-            folds.corrected_t_test(differences, overlap),
+            intervals.corrected_interval(differences, overlap, -1.0, 1.0),
+            intervals.corrected_t_test(differences, overlap),
             self._holm[frozenset((first, second))],
             posterior,
             "no_skill" if best and best not in self.skilled else posterior.verdict,
-            folds.required_repeats(differences, overlap, self.rope, repeats),
+            intervals.required_repeats(differences, overlap, self.rope, repeats),
             **counts,
-            mcnemar=proportions.exact_mcnemar(*only),
-            test_difference=proportions.paired_proportions(*only, sum(counts.values())),
+            mcnemar=intervals.exact_mcnemar(*only),
+            test_difference=intervals.paired_proportions(*only, sum(counts.values())),
         )
 
     @cached_property
     def _holm(self) -> dict[frozenset[Result], float]:
         couples = list(combinations(self.models, 2))
-        p_values = [folds.corrected_t_test(*self._differences(*two)) for two in couples]
-        return dict(zip(map(frozenset, couples), folds.holm(p_values), strict=True))
+        p_values = [intervals.corrected_t_test(*self._differences(*two)) for two in couples]
+        return dict(zip(map(frozenset, couples), intervals.holm(p_values), strict=True))
 
     def _differences(self, first: Result, second: Result) -> tuple[np.ndarray, float]:
         """On the folds that both have, float64, shape (folds,), and how these overlap."""

@@ -7,9 +7,9 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from taller.statistics import folds
+from taller.statistics import intervals
 from taller.statistics.comparison import Comparison, Conclusion, Pair
-from taller.statistics.folds import Estimate
+from taller.statistics.intervals import Estimate
 from taller.statistics.results import LARGEST_CLASS, RESULTS, Result, read_table
 
 
@@ -34,7 +34,7 @@ class Curve:
         points = []
         for images, row in self.scores.iterrows():
             values, overlap = row.to_numpy(), self.overlap(images)
-            points.append((int(images), folds.corrected_interval(values, overlap, 0.0, 1.0)))
+            points.append((int(images), intervals.corrected_interval(values, overlap, 0.0, 1.0)))
         return [*points, (self.most, self.end)]
 
     def overlap(self, images: int) -> float:
@@ -102,8 +102,8 @@ def gains(comparison: Comparison, curves: Sequence[Curve]) -> list[Gain]:
         differences = (tuned.scores - other.scores).dropna()
         for images, row in differences.iterrows():
             values, overlap = row.to_numpy(), tuned.overlap(images)
-            interval = folds.corrected_interval(values, overlap, -1.0, 1.0)
-            verdict: Conclusion = folds.bayesian_correlated_t(
+            interval = intervals.corrected_interval(values, overlap, -1.0, 1.0)
+            verdict: Conclusion = intervals.bayesian_correlated_t(
                 values, overlap, comparison.rope
             ).verdict
             best = {"better": tuned, "worse": other}.get(verdict)
@@ -118,4 +118,4 @@ def gains(comparison: Comparison, curves: Sequence[Curve]) -> list[Gain]:
 def _has_skill(curve: Curve, images: int, rope: float) -> bool:
     """Whether it beats always naming the largest class, as who is called better has to."""
     over = (curve.scores - curve.largest).loc[images].to_numpy()
-    return folds.bayesian_correlated_t(over, curve.overlap(images), rope).verdict == "better"
+    return intervals.bayesian_correlated_t(over, curve.overlap(images), rope).verdict == "better"

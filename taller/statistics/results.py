@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from taller.common import files
-from taller.common.errors import UserError, printable
 from taller.common.params import Contestant
-from taller.statistics import folds, proportions
-from taller.statistics.folds import Estimate
+from taller.common.terminal import UserError, printable
+from taller.statistics import intervals
+from taller.statistics.intervals import Estimate
 
 RESULTS = Path("resultados")
 METRICS = ("accuracy", "precision", "recall", "f1", "log_loss")
@@ -86,7 +86,7 @@ class Result:
     def mean(self, metric: str) -> Estimate:
         """A metric's mean over the folds, and its interval, within what the metric can be."""
         highest = np.inf if metric == "log_loss" else 1.0
-        return folds.corrected_interval(self.scores(metric), self.overlap, 0.0, highest)
+        return intervals.corrected_interval(self.scores(metric), self.overlap, 0.0, highest)
 
     def spread(self, metric: str) -> float | None:
         """Standard deviation of the folds' scores; of a single one there is none."""
@@ -95,7 +95,7 @@ class Result:
 
     @property
     def test_accuracy(self) -> Estimate:
-        return proportions.wilson(int(np.trace(self.confusion)), int(self.confusion.sum()))
+        return intervals.wilson(int(np.trace(self.confusion)), int(self.confusion.sum()))
 
     @cached_property
     def last_epoch(self) -> tuple[float, float] | None:
@@ -162,7 +162,7 @@ def _result(contestant: Contestant) -> Result:
     bins = read_table(test / "calibration.csv")
     counts = zip(bins["hits"].tolist(), bins["images"].tolist(), strict=True)
     columns = ["accuracy", "accuracy_low", "accuracy_high"]
-    observed = pd.DataFrame([proportions.wilson(*row) for row in counts], columns=columns)
+    observed = pd.DataFrame([intervals.wilson(*row) for row in counts], columns=columns)
     return Result(
         contestant,
         contestant.name,

@@ -1,10 +1,18 @@
-"""What a fit has reached, saved after each epoch: a stage that was interrupted goes on from there.
+"""What a fit has reached: saved after each epoch, to go on from there, and shown by DVC.
 
-The files are outside DVC's outputs, which DVC deletes before it runs a stage, under a key of all
+Checkpoints are outside DVC's outputs, which DVC deletes before it runs a stage, under a key of all
 that decides what they hold: after a change of params, data or code nothing of before is used. When
 the stage has written its outputs, its checkpoints are removed.
+
+What fits do right now DVC shows and never hashes: DVCLive writes a table for each number of a fit,
+with a line for each epoch. The files last while a stage trains: later, beside results of other
+params, of another branch or from the run cache, they would be wrong numbers. What has ended is in
+the stage's outputs.
 """
 
+import atexit
+import functools
+import gc
 import hashlib
 import io
 import json
@@ -15,11 +23,16 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from taller.common import files, portable
+from taller.common import files, numerics
+from taller.common.terminal import UserError
+
+if TYPE_CHECKING:
+    from dvclive import Live
 
 FOLDER = Path(".cache/checkpoints")
 ROOT = Path(__file__).parents[2]
@@ -36,19 +49,21 @@ UNREADABLE = (
     pickle.UnpicklingError, EOFError, RuntimeError, LookupError, TypeError, ValueError,
     AttributeError,
 )  # fmt: skip
+LIVE = Path("dvclive")  # dvc.yaml lists its plots and its metrics
+NOW = "metrics/live.json"
 
 
 def environment() -> dict[str, str]:
     """What decides the bits that this process computes: code, libraries and numerics."""
-    pinned = portable.is_pinned() and portable.has_avx2()
+    pinned = numerics.is_pinned() and numerics.has_avx2()
     return {
         "code": digest(CODE),
         "Python": ".".join(platform.python_version_tuple()[:2]),
         "PyTorch": torch.__version__,
         "NumPy": np.__version__,
-        "numerics": "portable" if pinned else f"native on {portable.processor()}",
+        "numerics": "portable" if pinned else f"native on {numerics.processor()}",
         "PyTorch's kernels": torch.backends.cpu.get_cpu_capability(),
-        **{name: os.environ.get(name, "") for name in (*portable.PINNED, *portable.UNSET)},
+        **{name: os.environ.get(name, "") for name in (*numerics.PINNED, *numerics.UNSET)},
     }
 
 
@@ -130,3 +145,41 @@ def of_stage(stage: str, inputs: Iterable[Path], **settings: object) -> Checkpoi
     """
     text = json.dumps([environment(), settings, digest(inputs)], sort_keys=True, default=str)
     return Checkpoints(FOLDER / stage, hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+def log_live(fit: str, rows: list[dict[str, float]]) -> None:
+    """Add epochs of a fit, rows of `engine.Fit.history`, to what DVC shows of this folder.
+
+    A folder that is no clone, as that of a cell of the study, has nowhere to show them.
+    """
+    if not (LIVE / "plots").is_dir():
+        return
+    logger = _logger(LIVE.absolute())
+    for row in rows:
+        logger.step = row["epoch"]
+        for name, value in row.items():
+            if name != "epoch":
+                logger.log_metric(f"{fit}/{name}", value)
+    files.write_json(LIVE / NOW, {"live": {"fit": fit, **rows[-1]}})
+
+
+@functools.cache
+def _logger(folder: Path) -> "Live":
+    from scmrepo.exceptions import SCMError
+
+    from dvclive import Live  # with DVC, a second of this process, while others train
+
+    atexit.register(end_live, folder)
+    try:
+        return Live(str(folder), dvcyaml=None, save_dvc_exp=False)
+    except SCMError as error:
+        remedy = "run git add --all && git commit --message start"
+        raise UserError(f".git: expected a commit, found: {error}; {remedy}") from None
+
+
+def end_live(folder: Path) -> None:
+    """Remove what `log_live` wrote; a stage does when it ends, however, but for ``kill -9``."""
+    shutil.rmtree(folder / "plots/metrics", ignore_errors=True)
+    (folder / NOW).unlink(missing_ok=True)
+    _logger.cache_clear()
+    gc.collect()  # the repository that DVCLive opened complains where Python is already gone

@@ -13,12 +13,11 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import resample
 from torch import Tensor, nn
 
-from taller.common import files, seeds
+from taller.common import files, numerics
 from taller.datasets import dataset
 from taller.evaluation import metrics
-from taller.training import cluster, engine, workers
-from taller.training.augmentation import Views
-from taller.training.batches import Batches, Prepare, Standardizer, identity, tensor
+from taller.training import engine, workers
+from taller.training.batches import Batches, Prepare, Standardizer, Views, identity, tensor
 from taller.training.checkpoint import Checkpoints, FitCheckpoint
 from taller.training.engine import TrainingConfig
 from taller.training.workers import Report
@@ -125,9 +124,9 @@ def cross_validate(
     With `Training.images` each fit without a fold is on so many of the others, and there is none on
     all.
 
-    Each fit has one thread and a seed of its own (`seeds.of_fit`), so that neither the number
+    Each fit has one thread and a seed of its own (`numerics.fit_seed`), so that neither the number
     of processes nor the order in which fits happen to run changes a bit of the outcome. They run
-    on the cores of this machine, or on the cluster that the environment names (`cluster`).
+    on the cores of this machine, or on the cluster that the environment names (`workers`).
 
     Parameters
     ----------
@@ -153,12 +152,12 @@ def cross_validate(
         name = f"repeat {repeat + 1}, {_name(fold)}"
         saved = checkpoints and checkpoints.of_fit(name, f"{label}: {_name(fold)}", epochs)
         fits.append((repeat, fold, saved))
-    if not cluster.scheduler():
+    if not workers.scheduler():
         inputs, training = _prepared(inputs, training)
     shared, processes = (training, inputs, labels, folds), workers.count(training.device)
     with workers.progress(epochs * len(fits), label) as report:
-        if cluster.scheduler():
-            outcomes = cluster.run(fit_fold, fits, shared, report=report)
+        if workers.scheduler():
+            outcomes = workers.run_on_cluster(fit_fold, fits, shared, report=report)
         elif processes > 1:
             outcomes = workers.run(fit_fold, fits, shared, processes=processes, report=report)
         else:
@@ -185,7 +184,7 @@ def fit_fold(
     validates = np.zeros(len(folds), bool) if fold is None else folds == fold
     trains = ~validates & (folds != OUT)
     if training.images is not None:
-        trains = _draw(trains, labels, training, seeds.of_fit(training.seed, repeat, fold))
+        trains = _draw(trains, labels, training, numerics.fit_seed(training.seed, repeat, fold))
     train_rows, val_rows = np.flatnonzero(trains), np.flatnonzero(validates)
     place, chosen = {"repeat": repeat + 1, "fold": None if fold is None else fold + 1}, []
     if training.options:
@@ -211,7 +210,7 @@ def fit_fold(
             lambda network: config.optimizer(training.groups(network)),
             [train] * config.epochs,
             schedule=config.schedule,
-            seed=seeds.of_fit(training.seed, repeat, fold),
+            seed=numerics.fit_seed(training.seed, repeat, fold),
             device=device,
             label_smoothing=config.label_smoothing,
             class_weights=None if weights is None else weights.to(device),
@@ -251,7 +250,7 @@ def _near(inputs: np.ndarray, device: torch.device) -> Tensor:
 def _draw(trains: np.ndarray, labels: np.ndarray, training: Training, seed: int) -> np.ndarray:
     """Of the images that train, bool, `training.images` with the same shares of the classes."""
     rows, drawn = np.flatnonzero(trains), np.zeros_like(trains)
-    options = {"n_samples": training.images, "random_state": seeds.of_draw(seed)}
+    options = {"n_samples": training.images, "random_state": numerics.draw_seed(seed)}
     drawn[resample(rows, replace=False, stratify=labels[rows], **options)] = True
     return drawn
 
@@ -263,7 +262,7 @@ def _inner_fold(
 
     By class, and of whole groups where there are any. None where there are too few to choose by.
     """
-    rows, seed = np.flatnonzero(trains), seeds.of_fit(training.seed, repeat, fold) % 2**32
+    rows, seed = np.flatnonzero(trains), numerics.fit_seed(training.seed, repeat, fold) % 2**32
     origins, parts, splitter = None, INNER_PARTS, StratifiedKFold
     if training.origins is not None:
         origins, splitter = training.origins[rows], StratifiedGroupKFold

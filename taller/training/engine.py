@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer, lr_scheduler
 
-from taller.common import seeds
-from taller.common.errors import UserError
+from taller.common import numerics
 from taller.common.params import Section
+from taller.common.terminal import UserError
 from taller.training.batches import Batch, Batches
 from taller.training.checkpoint import FitCheckpoint
 
@@ -146,7 +146,7 @@ def fit(
         Its ``save`` gets what each epoch has reached, its ``load`` gives it back: going on from
         there, the weights come out the same, bit for bit.
     """
-    torch.manual_seed(seeds.of_weights(seed))
+    torch.manual_seed(numerics.weights_seed(seed))
     # In the memory layout that convolutions are fastest in; other layers are indifferent.
     model = build().to(device, memory_format=torch.channels_last)
     optimizer = make_optimizer(model)
@@ -159,10 +159,10 @@ def fit(
         history, logits = reached["history"], reached["logits"]
         on_epochs([*history])
     for epoch in range(len(history) + 1, len(data) + 1):
-        torch.manual_seed(seeds.of_noise(seed, epoch))
+        torch.manual_seed(numerics.noise_seed(seed, epoch))
         model.train()
         outputs = []
-        for inputs, labels in data[epoch - 1].shuffled(seeds.of_order(seed, epoch)):
+        for inputs, labels in data[epoch - 1].shuffled(numerics.order_seed(seed, epoch)):
             predicted = model(inputs)
             for parameter in parameters:  # as `zero_grad` does, in a tenth of its time
                 parameter.grad = None

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from taller.common.errors import UserError, printable
-from taller.common.progress import bar
+from taller.common.terminal import UserError, bar, printable
 from taller.datasets import dataset
 from taller.training.batches import Prepare, prepared
 

@@ -44,8 +44,8 @@ import stages  # noqa: F401, E402 (pins what params.yaml in this folder says)
 
 # isort: split
 from stages import compare, evaluate, finetune, kfold_train, preprocess, pretrain  # noqa: E402
-from taller.common import files, portable  # noqa: E402
-from taller.datasets import idx  # noqa: E402
+from taller.common import files, numerics  # noqa: E402
+from taller.datasets import dataset  # noqa: E402
 from taller.pretraining import glyphs, letters  # noqa: E402
 
 # Too few to learn anything, which schemas would refuse; in batches that are all of one size, as for
@@ -54,9 +54,9 @@ IMAGES, ALPHABETS = 32, {"Latin": "AF af", "Greek": "ΑΖ αζ"}
 
 
 def main(raw: Path) -> None:
-    print(portable.describe(), flush=True)
-    sides = [side.take(slice(IMAGES)) for side in idx.read("MNIST", raw)]
-    idx.read = lambda *_: sides
+    print(numerics.describe(), flush=True)
+    sides = [side.take(slice(IMAGES)) for side in dataset.read_idx("MNIST", raw)]
+    dataset.read_idx = lambda *_: sides
     letters.UNSEEN, glyphs.ALPHABETS, read_config = IMAGES, ALPHABETS, pretrain.read_config
     pretrain.read_config = lambda key: read_config(key).model_copy(update={"images": IMAGES})
     for name in ("ajuste", "estudio"):

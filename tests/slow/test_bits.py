@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from taller.common import files, portable
+from taller.common import files, numerics
 
 PROGRAM = Path(__file__).with_name("numerics.py")
 EMULATOR = "qemu-x86_64"
@@ -27,7 +27,7 @@ HOSTILE = {
 }  # fmt: skip
 
 pytestmark = pytest.mark.skipif(
-    not portable.is_x86() or not portable.has_avx2(),
+    not numerics.is_x86() or not numerics.has_avx2(),
     reason="equal bits are promised on x86-64 with AVX2",
 )
 

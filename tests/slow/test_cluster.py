@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 import torch
 
-from taller.common import portable
-from taller.common.errors import UserError
+from taller.common import numerics
+from taller.common.terminal import UserError
 from taller.networks.simple_nn import SimpleNN
-from taller.training import checkpoint, cluster
+from taller.training import checkpoint, workers
 from taller.training.batches import Scaling
 from taller.training.cross_validation import CrossValidation, Training, cross_validate
 from taller.training.engine import TrainingConfig
@@ -60,8 +60,8 @@ class Cluster:
         self.address = json.loads(file.read_text())["address"]
 
     def start(self, *command: object, cwd: Path = ROOT) -> subprocess.Popen:
-        known = {name: value for name, value in os.environ.items() if name not in portable.PINNED}
-        known.pop(cluster.VARIABLE, None)
+        known = {name: value for name, value in os.environ.items() if name not in numerics.PINNED}
+        known.pop(workers.VARIABLE, None)
         with (self.folder / f"{len(self.running)}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, *map(str, command)], cwd=cwd, env=known,
@@ -91,8 +91,8 @@ def dask(workdir, monkeypatch) -> Iterator[Cluster]:
     """A scheduler without workers, which fits are sent to."""
     (workdir / "dask").mkdir()
     started = Cluster(workdir / "dask")
-    monkeypatch.setenv(cluster.VARIABLE, started.address)
-    monkeypatch.setattr(cluster, "PATIENCE", 120)
+    monkeypatch.setenv(workers.VARIABLE, started.address)
+    monkeypatch.setattr(workers, "PATIENCE", 120)
     yield started
     for process in started.running:
         kill(process.pid)
@@ -116,7 +116,7 @@ def test_two_workers_give_the_same_bytes_and_an_ended_fit_is_not_made_again(
     dask, arrays, monkeypatch, capsys
 ):
     with monkeypatch.context() as here:
-        here.delenv(cluster.VARIABLE)
+        here.delenv(workers.VARIABLE)
         expected = cross_validate(TRAINING, *arrays, label="net")
     for _ in range(2):
         dask.worker("--nthreads", "1")
@@ -186,8 +186,8 @@ def test_workers_that_would_compute_other_bits_are_refused(dask, arrays, tmp_pat
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://127.0.0.1"])
 def test_a_scheduler_that_is_not_there_is_one_line(address, arrays, monkeypatch, capfd):
-    monkeypatch.setattr(cluster, "PATIENCE", 1)
-    monkeypatch.setenv(cluster.VARIABLE, address)
+    monkeypatch.setattr(workers, "PATIENCE", 1)
+    monkeypatch.setenv(workers.VARIABLE, address)
     line = f"^TALLER_SCHEDULER: expected a Dask scheduler with workers at {address}, found: [^\n]+$"
     with pytest.raises(UserError, match=line):
         cross_validate(TRAINING, *arrays)

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from stages.download import download
-from taller.common.errors import UserError
-from taller.datasets import idx, pictures
+from taller.common.terminal import UserError
+from taller.datasets import dataset, pictures
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +21,7 @@ def test_fashion_mnist_is_to_be_had(tmp_path):
         download("FashionMNIST", tmp_path, tmp_path / "cache")
     except UserError as error:
         pytest.skip(f"NOT TESTED: {error}")
-    training, test = idx.read("FashionMNIST", tmp_path / "FashionMNIST/raw")
+    training, test = dataset.read_idx("FashionMNIST", tmp_path / "FashionMNIST/raw")
     assert training.per_class.tolist() == [6000] * 10 and test.names[9] == "Ankle boot"
 
 

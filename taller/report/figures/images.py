@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from taller.datasets.dataset import Dataset
 from taller.report.figures import style
-from taller.report.format import Language
+from taller.report.language import Language
 from taller.statistics.results import Result
 
 COLUMNS = 6  # errors side by side

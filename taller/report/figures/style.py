@@ -1,6 +1,6 @@
 """What all pictures share: width, quiet lines, the models' looks, panels, and how they are saved.
 
-Nothing outside this folder imports Matplotlib. What the reader sees is in words.py.
+Nothing outside this folder imports Matplotlib. What the reader sees is in language.py.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.legend_handler import HandlerTuple
 
 from taller.common import files
-from taller.statistics.folds import Estimate
+from taller.statistics.intervals import Estimate
 from taller.statistics.results import Result
 
 QUIET = "0.4"  # grey of what is not a model's

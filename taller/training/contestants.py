@@ -1,4 +1,4 @@
-"""Which settings fine-tuning has, and what it makes of a pretrained network for a data set."""
+"""What takes part, from scratch or fine-tuned: which settings it has, and how it is trained."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,16 +6,15 @@ from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 import torch
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, create_model
 from torch import nn
 
 from taller.common import params
-from taller.common.errors import UserError
 from taller.common.params import NETWORKS, NetworkName
+from taller.common.terminal import UserError
 from taller.datasets.dataset import Dataset
 from taller.training import freezing, store
-from taller.training.augmentation import Views
-from taller.training.batches import Scaling, identity
+from taller.training.batches import Scaling, Views, identity
 from taller.training.cross_validation import Training
 from taller.training.engine import Epochs, ImageSize, TrainingConfig, WeightDecay, integer_or
 from taller.training.store import Classifier
@@ -25,7 +24,39 @@ from taller.training.store import Classifier
 IMAGENET_PIXELS, MOST_PIXELS = 112, 224
 
 
-class Config(TrainingConfig):
+class ScratchConfig(TrainingConfig):
+    network: NetworkName
+    image_size: ImageSize
+
+
+def read_scratch(key: str) -> ScratchConfig:
+    """The section of params.yaml at `key`, with the params of its network."""
+    network = params.read(f"{key}.network", NetworkName)
+    bases = ScratchConfig, store.network_module(network).ModelParams
+    return params.read(key, create_model("Config", __base__=bases))
+
+
+def scratch_training(
+    config: ScratchConfig, data: Dataset, images: int, label: str, seed: int, device: torch.device
+) -> Training:
+    """How the network is trained on `images` of the data; its `prepare` is the workshop's scaling.
+
+    Its config has the pixels and epochs that this comes to; its `build` has the arguments as
+    keywords.
+    """
+    size = max(data.shape[1:]) if config.image_size == "auto" else config.image_size
+    config = config.with_min_steps(images, label).model_copy(update={"image_size": size})
+    scaling = Scaling((0.5,), (0.5,), data.shape[1:]).suited(data.shape, size)
+    module = store.network_module(config.network)
+    build = partial(
+        module.build, classes=data.classes, shape=(data.shape[0], *scaling.size),
+        **config.model_dump(include={*module.ModelParams.model_fields}),
+    )  # fmt: skip
+    views = Views.of(data.images, scaling) if config.augment == "photographs" else None
+    return Training(config, build, seed, device, prepare=scaling, views=views)
+
+
+class FinetuningConfig(TrainingConfig):
     network: NetworkName
     start: str = Field(min_length=1)
     trainable: Any  # `expand` holds it against the network
@@ -39,20 +70,20 @@ def _as_list(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
-class Section(Config):
+class FinetuningSection(FinetuningConfig):
     """As params.yaml has it: of some settings several values, of which each fit chooses."""
 
     weight_decay: Annotated[list[WeightDecay], BeforeValidator(_as_list)] = Field(min_length=1)
     epochs: Annotated[list[Epochs], BeforeValidator(_as_list)] = Field(min_length=1)
 
 
-def read(key: str) -> list[Config]:
+def read_finetuning(key: str) -> list[FinetuningConfig]:
     """The section of params.yaml at `key`, for each combination of its values.
 
     Most weight decay comes first. The layers of each are those of its network, in order. A
     `UserError` names the param that the network cannot have.
     """
-    section = params.read(key, Section)
+    section = params.read(key, FinetuningSection)
     module = store.network_module(section.network)
     if not hasattr(module, "LAYERS"):
         names = sorted(path.stem for path in NETWORKS.glob("[a-z]*.py"))
@@ -69,20 +100,20 @@ def read(key: str) -> list[Config]:
         )
     values = section.model_dump() | {"trainable": trainable}
     return [
-        Config(**values | {"weight_decay": decay, "epochs": epochs})
+        FinetuningConfig(**values | {"weight_decay": decay, "epochs": epochs})
         for decay in sorted(section.weight_decay, reverse=True)
         for epochs in sorted(section.epochs)
     ]
 
 
-def middle(options: list[Config]) -> Config:
+def middle(options: list[FinetuningConfig]) -> FinetuningConfig:
     """The one that is taken where images are too few to choose."""
     return options[len(options) // 2]
 
 
 def suit(
-    options: list[Config], start: Classifier, data: Dataset, key: str
-) -> tuple[list[Config], Scaling]:
+    options: list[FinetuningConfig], start: Classifier, data: Dataset, key: str
+) -> tuple[list[FinetuningConfig], Scaling]:
     """The configs with the pixels that they come to, and the scaling of inputs.
 
     A `UserError` where the network can only see images of the size that it learnt.
@@ -103,7 +134,9 @@ def suit(
     return [one.model_copy(update={"image_size": size}) for one in options], scaling
 
 
-def with_min_steps(options: list[Config], images: int, label: str) -> list[Config]:
+def with_min_steps(
+    options: list[FinetuningConfig], images: int, label: str
+) -> list[FinetuningConfig]:
     """The configs with the epochs that `images` come to; each number of epochs is said once."""
     distinct = {one.epochs: one for one in options}
     epochs = {count: one.with_min_steps(images, label).epochs for count, one in distinct.items()}
@@ -121,7 +154,12 @@ class Halves:
 
     @classmethod
     def of(
-        cls, pretrained: Classifier, config: Config, data: Dataset, size: Sequence[int], seed: int
+        cls,
+        pretrained: Classifier,
+        config: FinetuningConfig,
+        data: Dataset,
+        size: Sequence[int],
+        seed: int,
     ) -> Self:
         """Those for inputs of `size` pixels, height and width; `seed` decides the new layers."""
         module = store.network_module(config.network)
@@ -137,7 +175,7 @@ class Halves:
         return cls(network, frozen, trained, rebuild)
 
     def training(
-        self, options: list[Config], scaling: Scaling, views: Views | None, data: Dataset,
+        self, options: list[FinetuningConfig], scaling: Scaling, views: Views | None, data: Dataset,
         seed: int, device: torch.device,
     ) -> Training:  # fmt: skip
         """How the second half is trained, with one of `options`."""

@@ -1,18 +1,25 @@
-"""What the report can say: everything that its template puts in, computed in one place."""
+"""What the report contains: all that its template puts in, and its pictures."""
 
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from taller.report.figures import style
-from taller.report.format import literal
+from taller.datasets import dataset
+from taller.report.figures import (
+    charts,
+    images,
+    predictions,
+    style,
+)
+from taller.report.language import Language, literal
 from taller.statistics.comparison import STILL_FALLING, Comparison, Pair
-from taller.statistics.learning_curve import Gain
-from taller.statistics.results import LARGEST_CLASS, VOTES, Result
+from taller.statistics.learning_curve import Curve, Gain
+from taller.statistics.results import LARGEST_CLASS, RESULTS, VOTES, Result
 
 # With these settings training loss is of the images, targets and weights of validation loss.
 PLAIN = {"augment": "none", "label_smoothing": 0, "class_weights": "none"}
@@ -215,3 +222,31 @@ def _on_test(pair: Pair, comparison: Comparison) -> tuple[Pair, str]:
     else:
         confirms, contradicts = high < 0, low > 0
     return pair, "yes" if confirms else "no" if contradicts else "open"
+
+
+def draw_pictures(
+    comparison: Comparison,
+    say: Language,
+    curves: Sequence[Curve] = (),
+    gains: Sequence[Gain] = (),
+) -> dict[str, style.Figure]:
+    """Draw the pictures, by the names of their files without the ending."""
+    models, data = comparison.models, comparison.data
+    metric, names = comparison.metric, style.class_labels(data["names"])
+    sample, letters = dataset.load(RESULTS / "muestra"), []
+    for one in comparison.finetuned:
+        if one.source == "letters" and not letters:
+            base = RESULTS / "pretrain" / Path(one.fit["start"]["path"]).name
+            facts = one.pretraining if data["dataset"] == "MNIST" else None
+            letters = [dataset.load(base / "letters"), facts]
+    return {
+        "ejemplo_mnist": images.example(sample.images[0], names[sample.labels[0]], say),
+        "curva_aprendizaje": charts.learning_curve(comparison, curves, gains, say),
+        "curva_loss": charts.loss_curves(models, say),
+        "folds": charts.folds(models, metric, say),
+        "coste": charts.cost(models, metric, say),
+        "confusion_matrix": predictions.confusion(models, names, say),
+        "calibracion": predictions.calibration(models, say),
+        "errores": images.errors(models, names, say),
+        "glifos": images.letters(sample, data["dataset"], say, *letters),
+    }

@@ -1,12 +1,38 @@
-"""How far a stage is: bars on a terminal, now and then a line in a log, which has no bars."""
+"""What a user sees on the terminal: mistakes, which one line explains, and how far a stage is.
+
+Bars are for a terminal; a log, which has none, gets a line now and then.
+"""
 
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 
 from tqdm import tqdm
 
+LINES = 5  # of many mistakes that a message has
+
 SECONDS = 10.0  # between two lines of one `bar`
+
+
+class UserError(Exception):
+    """A mistake that the user can mend.
+
+    The message is one line: the parameter or file, what was expected, what was found.
+    """
+
+
+def refuse(lines: Iterable[str]) -> None:
+    """Raise a `UserError` of several lines, in alphabetical order, if there are any."""
+    if lines := sorted(lines):
+        more = len(lines) - LINES
+        raise UserError("\n".join(lines[:LINES] + [f"... and {more} more"] * (more > 0)))
+
+
+def printable(value: object) -> str:
+    """A value for a message: in one line, of at most 100 letters."""
+    text = " ".join(value.split()) if isinstance(value, str) else repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def bar(total: int, label: str, unit: str) -> AbstractContextManager:

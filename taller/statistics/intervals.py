@@ -1,9 +1,9 @@
-"""What the scores of the folds say: intervals and tests that know how training sets overlap.
+"""What scores of folds and counts of test images say: intervals, and tests of differences.
 
 Any two training sets of a cross-validation share most of their images, so the scores of the folds
-are correlated, and a plain t-test sees differences where there are none. All functions here take
-`overlap`, the images that a fold validates on as a share of those that it trains on, and correct
-the variance of a mean over n scores from ``s² / n`` to ``(1 / n + overlap) s²`` (Nadeau and
+are correlated, and a plain t-test sees differences where there are none. All functions of
+folds take `overlap`, the images that a fold validates on as a share of those that it trains on, and
+correct the variance of a mean over n scores from ``s² / n`` to ``(1 / n + overlap) s²`` (Nadeau and
 Bengio). The paper derives that for random splits; on the disjoint folds used here it is cautious.
 
 References
@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
 CONFIDENCE = 0.95
 DECIDED = 0.95  # a posterior probability above it is a verdict
@@ -139,3 +140,47 @@ def _mean_and_error(values: np.ndarray, overlap: float, count: int) -> tuple[flo
         return float(values[0]), np.nan
     variance = (1 / count + overlap) * np.var(values, ddof=1)
     return float(np.mean(values)), float(np.sqrt(variance))
+
+
+def wilson(hits: int, images: int) -> Estimate:
+    """Share of hits among independent images, and Wilson's score interval for it (1927).
+
+    It stays within [0, 1] and keeps its coverage near 1.
+    """
+    low, high = proportion_confint(hits, images, 1 - CONFIDENCE, method="wilson")
+    return Estimate(hits / images, float(low), float(high))
+
+
+def exact_mcnemar(only_first: int, only_second: int) -> float:
+    """The p value of McNemar's exact test, of the images that only one of two models gets right.
+
+    It asks about these two trained networks; what another training would change, only the folds
+    know.
+
+    References
+    ----------
+    T. G. Dietterich, "Approximate Statistical Tests for Comparing Supervised Classification
+    Learning Algorithms", Neural Computation 10 (1998), 1895-1923, section 3.1.
+    """
+    images = only_first + only_second
+    return float(stats.binomtest(only_first, images).pvalue) if images else 1.0
+
+
+def paired_proportions(only_first: int, only_second: int, images: int) -> Estimate:
+    """How many more of the images the first model gets right, and Bonett and Price's interval.
+
+    The interval is Wald's after one image was added to each side of the disagreement, and keeps
+    its coverage where few images disagree. It ends at -1 and 1.
+
+    References
+    ----------
+    D. G. Bonett and R. M. Price, "Adjusted Wald Confidence Interval for a Difference of Binomial
+    Proportions Based on Paired Data", Journal of Educational and Behavioral Statistics 37 (2012),
+    479-488.
+    """
+    first, second = (only_first + 1) / (images + 2), (only_second + 1) / (images + 2)
+    centre = first - second
+    error = np.sqrt((first + second - centre**2) / (images + 2))
+    margin = float(stats.norm.ppf((1 + CONFIDENCE) / 2) * error)
+    value = (only_first - only_second) / images
+    return Estimate(value, max(centre - margin, -1.0), min(centre + margin, 1.0))
