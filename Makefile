@@ -47,10 +47,11 @@ repro: $(if $(SCHEDULER),.venv/.ready-cluster,setup)
 	.venv/bin/dvc --wait-for-lock repro
 	@echo 'the answer: resultados/informe.md'
 
-# Without FROM what is in data/DATASET/raw. ALL=1: with what takes long.
+# Without FROM what is in data/DATASET/raw. ALL=1: with what takes long. NETWORK=resnet18: in place
+# of EfficientNet-Lite0, where its weights can be had.
 use: $(if $(DATASET),setup)
-	@[ -n "$$DATASET" ] || { echo 'usage: make use DATASET=NAME FROM=FOLDER [ALL=1]' >&2; exit 2; }
-	@.venv/bin/python -m tools.use $(if $(ALL),--all) "$$DATASET" $${FROM:+"$$FROM"}
+	@[ -n "$$DATASET" ] || { echo 'usage: make use DATASET=NAME FROM=FOLDER [ALL=1] [NETWORK=resnet18]' >&2; exit 2; }
+	@.venv/bin/python -m tools.use $(if $(ALL),--all) $(if $(NETWORK),--network $(NETWORK)) "$$DATASET" $${FROM:+"$$FROM"}
 
 predict: $(if $(IMAGE),setup)
 	@[ -n "$$IMAGE" ] || { echo 'usage: make predict IMAGE=photo.png' >&2; exit 2; }

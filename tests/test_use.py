@@ -77,6 +77,10 @@ def test_a_folder_becomes_the_data_set_and_mnist_comes_back(project, photographs
     assert len(english) == len(lines) and "2 classes, with pictures of train + test: " in english[1]
     assert params.load()["compare"]["language"] == "en"
     prepare.check_params()
+    use.use("fotos", photographs, network="resnet18")
+    assert [one.name for one in params.contestants()] == ["cnn", "resnet18"]
+    assert params.load()["finetune"]["resnet18"]["start"] == "data/resnet18/raw"
+    prepare.check_params()
 
     use.use("MNIST")
     apply_overrides(PARAMS, ["seed=42", "compare.language=es"])

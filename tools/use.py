@@ -8,6 +8,7 @@ threads, device, numerics and compare.language stay as they are.
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,7 @@ GENERAL = {
 SAMPLE = 200  # pictures that are opened to see their sizes
 SMALL = 64  # pixels of the longer side up to which grey pictures are like MNIST's
 MANY = 1000  # pictures from which on tuning all layers, and its control, are worth their time
+LITE0 = "efficientnet_lite0"
 UNEQUAL = 1.5  # how often the largest class has the smallest, for balanced accuracy to decide
 # Millions of pixels that one core passes through a network in a second, where EfficientNet-Lite0
 # takes 28 images of 224 pixels. To train takes 2.7 times as long; 60,000 letters take 320 s, and
@@ -62,7 +64,7 @@ class Sample:
     small: bool  # whether all are grey, and none is larger than `SMALL`
 
 
-def use(name: str, source: Path | None = None, every: bool = False) -> None:
+def use(name: str, source: Path | None = None, every: bool = False, network: str = LITE0) -> None:
     """Make `name` the data set of params.yaml, and say how.
 
     Parameters
@@ -73,6 +75,8 @@ def use(name: str, source: Path | None = None, every: bool = False) -> None:
         A folder of pictures, which stays as it is. Without it data/NAME/raw is taken.
     every : bool
         Whether what takes long takes part with few pictures, too.
+    network : str
+        `LITE0` or "resnet18": whose weights of ImageNet's fine-tuning of photographs starts from.
 
     Raises
     ------
@@ -85,7 +89,7 @@ def use(name: str, source: Path | None = None, every: bool = False) -> None:
     general = [f"{key}={value}" for key, value in values.items()]
     say = Language(values["compare.language"])
     if name in dataset.CLASSES:
-        chosen = write_params("mnist", [*general, f"dataset={name}", f"download=[{name}]"])
+        chosen = write_params("mnist", general, [f"dataset={name}", f"download=[{name}]"])
         print(say("use_preset", preset="presets/mnist.yaml", why=say("use_catalogue", name=name)))
         print(duration(chosen, 60_000, 10_000, 28, say))
         return
@@ -101,7 +105,7 @@ def use(name: str, source: Path | None = None, every: bool = False) -> None:
     if subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", raw]).returncode:
         raise UserError(f"dvc add {raw}: expected it to end well, found an error, above")
     preset, overrides, reasons = choose(look.classes, sizes, every, say)
-    chosen = write_params(preset, [*general, f"dataset='{name}'", *overrides])
+    chosen = write_params(preset, [*general, f"dataset='{name}'"], overrides, network)
     train, test = (sum(counts) for counts in zip(*look.classes.values(), strict=True))
     if not test:
         test = round(train * chosen["preprocess"]["test_share"])
@@ -246,11 +250,20 @@ def choose(
     ]  # fmt: skip
 
 
-def write_params(preset: str, overrides: Sequence[str]) -> dict:
-    """Write params.yaml out of a preset, and return what it has; params.yaml.bak is the old one."""
-    new = WORK / "params.yaml"
-    files.write_text(new, (PRESETS / f"{preset}.yaml").read_text("utf-8"))
-    apply_overrides(new, list(overrides))
+def write_params(
+    preset: str, general: Sequence[str], overrides: Sequence[str] = (), network: str = LITE0
+) -> dict:
+    """Write params.yaml out of a preset, and return what it has; params.yaml.bak is the old one.
+
+    With another `network` the sections of Lite0, in preset and `overrides`, are that network's
+    and have its name.
+    """
+    new, text = WORK / "params.yaml", (PRESETS / f"{preset}.yaml").read_text("utf-8")
+    if network != LITE0:
+        sections = rf"{LITE0}(?! \()|\blite0"  # not where a comment explains the name
+        text, *overrides = (re.sub(sections, network, one) for one in [text, *overrides])
+    files.write_text(new, text)
+    apply_overrides(new, [*general, *overrides])
     shutil.copyfile(params.PARAMS_FILE, f"{params.PARAMS_FILE}.bak")
     new.replace(params.PARAMS_FILE)
     return params.load()
@@ -326,10 +339,14 @@ def main() -> None:
     parser.add_argument(
         "--all", dest="every", action="store_true", help="what takes long takes part, too"
     )
+    parser.add_argument(
+        "--network", choices=[LITE0, "resnet18"], default=LITE0,
+        help="whose weights of ImageNet's fine-tuning of photographs starts from",
+    )  # fmt: skip
     asked = parser.parse_args()
     with one_line("use"):
         # Not every shell does it behind FROM=.
-        use(asked.name, asked.source and asked.source.expanduser(), asked.every)
+        use(asked.name, asked.source and asked.source.expanduser(), asked.every, asked.network)
 
 
 if __name__ == "__main__":

@@ -215,7 +215,7 @@ WORDS = {
         "error": "dijo {predicted}{between}({confidence})\nera {label}",
         "letters": "Letras dibujadas", "letters_data": "Imágenes de {dataset}",
         "letters_alike": "letra con la forma de un dígito (por la correlación)",
-        "letters_first": "Letras: en la primera fila, la más parecida a cada dígito, del 0 al 9",
+        "letters_first": "como", "letters_other": "otras,\nal azar",
         "study": "Fine-tuning de ResNet-18 con {images} imágenes, según qué capas se entrenan",
         "study_x": "Capas entrenadas, y cuántos parámetros tienen",
         "study_y": "Exactitud (accuracy) de validación (%, escala logit):\n"
@@ -285,7 +285,7 @@ WORDS = {
         "error": "said {predicted}{between}({confidence})\nwas {label}", "letters": "Drawn letters",
         "letters_data": "{dataset} images",
         "letters_alike": "letter with the shape of a digit (by correlation)",
-        "letters_first": "Letters: in the first row, the one most like each digit, from 0 to 9",
+        "letters_first": "like", "letters_other": "others,\nrandom",
         "study": "Fine-tuning ResNet-18 on {images} images, by which layers are trained",
         "study_x": "Trained layers, and how many parameters they have",
         "study_y": "Validation accuracy (%, logit scale):\nmean ± standard deviation of the folds",

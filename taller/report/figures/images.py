@@ -94,22 +94,35 @@ def letters(
     """
     sheets = [(drawn, say("letters"))] if drawn else []
     sheets.append((images, say("letters_data", dataset=dataset)))
-    figure = Figure((style.WIDTH, 5.1 if facts else 4.8))
+    figure = Figure((style.WIDTH, 5.2 if facts else 4.8))
     panels = figure.subplots(1, len(sheets), squeeze=False)[0]
     for axes, (sheet, name) in zip(panels, sheets, strict=True):
         style.show(axes, _sheet(sheet.images))
         axes.set_title(name)
         axes.set_axis_off()
     if drawn and facts:
+        _name_rows(panels[0], drawn.shape, say)
         alike = [one for one in facts["look_alikes"] if one["correlation"] > facts["alike"]]
         _frame(panels[0], drawn, "".join(one["letters"] for one in alike))
         figure.legend(
             [Rectangle((0, 0), 1, 1, **FRAME)],
             [say("letters_alike")],
-            title=say("letters_first"),
             loc="outside lower center",
         )  # fmt: skip
     return figure
+
+
+def _name_rows(axes: Axes, shape: tuple[int, ...], say: Language) -> None:
+    """Say that the first row is the letters most like 0 to 9, above which these stand."""
+    _, height, width = shape
+    axes.set_axis_on()
+    axes.set_xticks([width * (place + 0.5) for place in range(SIDE)], range(SIDE))
+    axes.set_yticks(
+        [height / 2, height * (SIDE + 1) / 2], [say("letters_first"), say("letters_other")]
+    )
+    axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
+    axes.tick_params(axis="y", length=0)
+    axes.spines[:].set_visible(False)
 
 
 def _frame(axes: Axes, drawn: Dataset, letters: str) -> None:
