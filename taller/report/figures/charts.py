@@ -211,8 +211,7 @@ def _costs(
 ) -> None:
     """The models at their costs, and where another part of it is known, at that too."""
     low, high = np.log10(min(*costs, *fits)), np.log10(max(*costs, *fits))
-    middle = np.sqrt(float(min(costs)) * max(costs))
-    for place, (result, color, marker) in enumerate(style.looks(models)):
+    for place, (_, color, marker) in enumerate(style.looks(models)):
         mean, cost = means[place], costs[place]
         look = {"color": color, "marker": marker, "ms": 9, "ls": "none"}
         if fits[place] != cost:
@@ -221,13 +220,6 @@ def _costs(
         face = "white" if hollow[place] else color
         bars = style.whiskers(mean)
         axes.errorbar(cost, 100 * mean.value, bars, capsize=4, mfc=face, **look)
-        # Beside the whiskers, above the line to the left, and towards the middle.
-        right = cost > middle
-        axes.annotate(
-            result.short, (cost, 100 * mean.value), (-8 if right else 8, 5),
-            textcoords="offset points", ha="right" if right else "left", va="bottom",
-            color=color,
-        )  # fmt: skip
     axes.margins(y=0.1)
     # A logarithmic axis of a decade or more, whose ticks are powers of ten, and parts of them
     # where the models are closer to each other than that.
@@ -247,15 +239,18 @@ def _power(value: float, _position: int | None = None) -> str:
 
 
 def _explain(figure: Figure, models: Sequence[Result], say: Language) -> None:
-    """A legend, where a mark is hollow: which part of the cost it is."""
-    keys = []
+    """A legend of the models and, where a mark is hollow, of which part of the cost it is."""
+    keys, look = [], {"ms": 8, "ls": "none"}
     if any(result.pretraining.get("flops") for result in models):
         keys = [(say("cost_all"), QUIET), (say("cost_fit"), "white")]
     if any(result.source == "imagenet" for result in models):
         keys.append((say("cost_unknown"), "white"))
     handles = [
-        Line2D([], [], color=QUIET, marker="s", mfc=face, ms=8, ls="none", label=label)
+        Line2D([], [], color=color, marker=marker, label=result.model, **look)
+        for result, color, marker in style.looks(models)
+    ]
+    handles += [
+        Line2D([], [], color=QUIET, marker="s", mfc=face, label=label, **look)
         for label, face in keys
     ]
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(2, len(handles)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
