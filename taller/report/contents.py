@@ -10,12 +10,7 @@ import numpy as np
 import pandas as pd
 
 from taller.datasets import dataset
-from taller.report.figures import (
-    charts,
-    images,
-    predictions,
-    style,
-)
+from taller.report.figures import charts, images, predictions, style
 from taller.report.language import Language, literal
 from taller.statistics.comparison import STILL_FALLING, Comparison, Pair
 from taller.statistics.learning_curve import Curve, Gain
