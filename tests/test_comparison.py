@@ -104,17 +104,11 @@ def test_imagenets_own_head_is_held_against_what_was_trained(workdir):
     assert comparison.over_votes(tuned) == pytest.approx(posterior)
 
 
-@pytest.mark.parametrize(
-    ("scores", "ranking"),
-    [
-        (([0.7, 0.8], [0.9, 0.95], [0.8, 0.85]), ["cnn", "resnet18", "simple_nn"]),
-        # Equal means, and sums that differ in their last bit: the order of params.yaml.
-        (([0.3, 0.2, 0.1], [0.1, 0.2, 0.3], [0.9, 0.8, 0.9]), ["resnet18", "simple_nn", "cnn"]),
-    ],
-)
-def test_the_ranking_is_by_mean_accuracy(workdir, scores, ranking):
+def test_of_equal_means_the_order_of_params_yaml_ranks(workdir):
+    # Sums that differ in their last bit.
+    scores = [0.3, 0.2, 0.1], [0.1, 0.2, 0.3], [0.9, 0.8, 0.9]
     models = [one.but(scores=row) for one, row in zip((SIMPLE, CNN, TUNED), scores, strict=True)]
-    assert [result.name for result in made(*models).ranking] == ranking
+    assert [one.name for one in made(*models).ranking] == ["resnet18", "simple_nn", "cnn"]
 
 
 # Of the validation part of every fold, 95 % are of the largest class.
@@ -126,9 +120,7 @@ RARE = {"largest_class": 0.95, "largest_class_balanced": 0.5}
     [
         ([0.70, 0.71, 0.705], [0.945, 0.95, 0.952], [], "no_skill"),
         ([0.96, 0.96, 0.85], [0.99, 0.991, 0.99], ["cnn"], "unknown"),
-        ([0.965, 0.966, 0.964], [0.99, 0.991, 0.99], ["simple_nn", "cnn"], "better"),
         ([0.99, 0.991, 0.99], [0.7, 0.71, 0.705], ["simple_nn"], "worse"),
-        ([0.95, 0.95, 0.951], [0.951, 0.95, 0.95], [], "equal"),
     ],
 )
 def test_who_does_not_beat_the_largest_class_is_better_than_nobody(
@@ -187,20 +179,11 @@ def test_what_two_models_differ_in_and_which_pairs_isolate_pretraining(workdir):
     assert isolating == [("letras", "cnn"), ("resnet18", "untuned"), ("outside", "untuned")]
 
 
-def test_pretraining_is_paid_by_who_starts_from_it(workdir):
-    other = TUNED.but(name="control", source="none")
-    outside = TUNED.but(name="lite0", network="efficientnet_lite0", source="imagenet")
-    flops = [one.training_flops for one in made(SIMPLE, TUNED, other, outside).models]
-    assert flops == [10**12, 10**12 + LETTERS["flops"], 10**12, 10**12]
-
-
 def failures(comparison: Comparison) -> list[tuple]:
     return [(one.kind, one.result and one.result.name, one.value) for one in comparison.failures]
 
 
-@pytest.mark.parametrize(
-    ("known", "failed"), [([0.9, 0.0269], None), ([0.0268, 0.9], 0.0268), ([0.9, 0.002], 0.002)]
-)
+@pytest.mark.parametrize(("known", "failed"), [([0.9, 0.0269], None), ([0.0268, 0.9], 0.0268)])
 def test_letters_that_one_of_the_networks_did_not_learn(workdir, known, failed):
     tuned = TUNED.but(letters=LETTERS | {"accuracy": known, "networks": 2})
     expected = [("pretraining", "resnet18", failed)] if failed else []
@@ -212,10 +195,7 @@ def test_letters_that_one_of_the_networks_did_not_learn(workdir, known, failed):
     [
         ([0.5, 0.45], 0.01, None),  # by a tenth
         ([0.5, 0.4499], 0.01, 0.1002),
-        ([9.0, 1.0, 0.91], 0.01, None),  # earlier epochs are no matter
         ([1.0, 0.5], 0.0024, None),  # it matters where accuracy rises by half the rope
-        ([1.0, 0.5], 0.0026, 0.5),
-        ([1.0, 0.5], -0.1, None),
         ([0.0, 0.0], 0.01, None),
     ],
 )
@@ -229,13 +209,6 @@ def test_a_loss_that_still_falls(workdir, losses, rise, fall):
         cnn = replace(comparison.models[1], history=rows)
         expected = [("falling", "cnn", pytest.approx(failed))] if failed else []
         assert failures(replace(comparison, models=(comparison.models[0], cnn))) == expected
-
-
-def test_the_loss_of_a_control_of_few_folds_may_still_fall(workdir):
-    comparison = made(SIMPLE, TUNED.but(source="none", scores=[0.9, 0.91]))
-    history = pd.DataFrame({"epoch": [1, 2], "val_loss": [1.0, 0.5], "val_accuracy": [0.5, 0.6]})
-    models = [replace(one, history=history) for one in comparison.models]
-    assert failures(replace(comparison, models=tuple(models))) == [("falling", "simple_nn", 0.5)]
 
 
 def test_one_epoch_shows_no_end_and_one_score_no_spread(workdir):
@@ -254,10 +227,8 @@ def cut(path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "spoil"),
     [
-        ("cv/scratch/cnn/fit.json", cut),
         ("test/cnn/errors.npz", cut),
         ("test/cnn/confusion.csv", lambda path: path.write_text("1,x\n")),
-        ("cv/scratch/cnn/scores.csv", lambda path: path.write_text("")),
         ("cv/scratch/cnn/history.csv", lambda path: path.write_bytes(b"\xff\xfe\x00")),
     ],
 )

@@ -70,12 +70,9 @@ def load() -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize(
     ("network", "trainable", "stem"),
     [
-        ("resnet18", ["fc"], "sum_rgb"),
         ("resnet18", ["fc", "conv1"], "random"),  # as in the workshop's code
-        ("resnet18", "all", "sum_rgb"),
         ("efficientnet_lite0", ["fc", "conv2"], "sum_rgb"),
         ("cnn", "all", "sum_rgb"),
-        ("cnn", ["fc", "hidden"], "random"),
     ],
 )
 def test_which_weights_change(folder, network, trainable, stem):
@@ -202,23 +199,14 @@ def test_each_repeat_trains_the_last_layer_on_its_own_networks_features(folder):
     }  # fmt: skip
 
 
-def test_imagenets_lite0_sees_larger_images_and_tells_digits_apart(folder, lite0_weights):
-    changes = {"network": "efficientnet_lite0", "start": str(lite0_weights.parent)}
-    model, facts = run("mine", image_size="auto", epochs=30, **changes)
-    assert model.scaling == Scaling((0.5,), (0.5,), (112, 112)) and model.source == "imagenet"
-    assert (facts["model"], facts["short"]) == ("mine (fine-tuning)", "mine")
-    assert facts["start"]["networks"] == 1 and facts["start"]["source"] == "imagenet"
-    scores = pd.read_csv("resultados/cv/finetuned/mine/scores.csv")
-    accuracy = scores.query("metric == 'accuracy'")["value"]
-    assert accuracy.mean() > 0.4  # of 32 images, by guessing 0.1
-
-
 def test_imagenets_own_head_votes_on_validation_images(folder, lite0_weights):
     changes = {"network": "efficientnet_lite0", "start": str(lite0_weights.parent)}
-    run("mine", image_size=96, folds=2, **changes)
+    model, facts = run("mine", image_size="auto", folds=2, **changes)
+    assert model.scaling == Scaling((0.5,), (0.5,), (112, 112)) and model.source == "imagenet"
+    assert facts["start"]["networks"] == 1 and facts["start"]["source"] == "imagenet"
     (images, labels), folds = load(), np.load("data/train/folds.npy")[0]
     network = store.load_start(lite0_weights.parent, "efficientnet_lite0", 1, "key")[0].network
-    inputs = interpolate(images.expand(-1, 3, -1, -1) / 127.5 - 1, size=(96, 96), mode="bilinear")
+    inputs = interpolate(images.expand(-1, 3, -1, -1) / 127.5 - 1, size=(112, 112), mode="bilinear")
     with torch.no_grad():
         logits = network.eval()(inputs).numpy()
     scores = pd.read_csv("resultados/cv/finetuned/mine/scores.csv")
@@ -275,7 +263,7 @@ def test_what_was_chosen_is_told_and_the_model_is_trained_so(folder):
     assert Path("modelos/finetuned/resnet18.pth").read_bytes() == fixed
 
 
-@pytest.mark.parametrize(("shape", "pixels"), [((1, 9, 150), 150), ((3, 300, 200), 224)])
+@pytest.mark.parametrize(("shape", "pixels"), [((1, 9, 50), 50), ((3, 300, 200), 224)])
 def test_auto_is_as_the_images_are_but_224_at_most(folder, shape, pixels):
     images = np.random.default_rng(0).integers(0, 256, (4, *shape), np.uint8)
     dataset.save(Path("data/train"), dataset.Dataset(images, np.arange(4) % 2, ("a", "b")))
@@ -293,14 +281,10 @@ def test_auto_is_as_the_images_are_but_224_at_most(folder, shape, pixels):
             {"network": "simple_nn"},
             "network: expected one with LAYERS to freeze (cnn, efficientnet_lite0, ",
         ),
-        ({"network": "other"}, "network: expected a file of taller/networks "),
         ({"image_size": 15}, "image_size: expected auto, or an integer from 16 to 512, found 15"),
         ({"folds": 1}, "folds: expected all, or an integer from 2 to 50, found 1"),
-        ({"weight_decay": 11}, "weight_decay.0: expected less than or equal to 10, found 11"),
         ({"epochs": [1, 0]}, "epochs.1: expected greater than or equal to 1, found 0"),
         ({"augment": "photographs"}, "augment: expected none where the first layers are frozen"),
-        ({"stem": "none"}, "stem: expected 'sum_rgb' or 'random', found 'none'"),
-        ({"hidden": [3]}, "hidden: unknown key, expected one of learning_rate, "),
     ],
 )
 def test_a_wrong_param_is_one_line(workdir, changes, line):

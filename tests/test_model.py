@@ -14,7 +14,7 @@ import pytest
 import results
 import torch
 from PIL import Image
-from results import CNN, FRUIT, SIMPLE, TUNED, Made
+from results import CNN, FRUIT, SIMPLE, Made
 from scipy import stats
 from sklearn.datasets import load_sample_image
 from sklearn.metrics import accuracy_score
@@ -25,7 +25,7 @@ from taller.datasets import pictures
 from taller.report.contents import context
 from taller.report.language import Language, render
 from taller.report.model import to_onnx
-from taller.sources.catalogue import EFFICIENTNET_LITE0, FASHION_MNIST, KMNIST, MNIST, RESNET18
+from taller.sources.catalogue import EFFICIENTNET_LITE0, MNIST
 from taller.statistics.comparison import read
 from taller.training import engine, store
 from taller.training.batches import Scaling
@@ -109,8 +109,6 @@ def own_picture(path: Path, side: int, channels: int, fit: str) -> np.ndarray:
     [
         ("es", None, (1, 28, 28)),
         ("en", "crop", (3, 40, 40)),
-        ("es", "pad", (3, 40, 40)),
-        ("en", "squash", (1, 36, 36)),
     ],
 )
 def test_the_cards_code_runs_without_the_project(workdir, mnist, language, fit, shape):
@@ -153,44 +151,26 @@ LITE0 = Made("lite0", "efficientnet_lite0", "imagenet")
 
 @pytest.mark.parametrize("language", ["es", "en"])
 @pytest.mark.parametrize(
-    ("winner", "item", "data"),
-    [
-        (CNN, MNIST, "MNIST"),
-        (CNN, FASHION_MNIST, "FashionMNIST"),
-        (CNN, KMNIST, "KMNIST"),
-        (TUNED.but(source="imagenet"), RESNET18, "fruta"),
-        (LITE0, EFFICIENTNET_LITE0, "fruta"),
-    ],
+    ("winner", "item", "data"), [(CNN, MNIST, "MNIST"), (LITE0, EFFICIENTNET_LITE0, "fruta")]
 )
 def test_the_card_has_the_catalogues_licences(workdir, language, winner, item, data):
     results.write(winner, dataset=data, pictures={"fit": "pad"} if data == "fruta" else None)
     licences = re.search(r"^## Licenc.*?(?=^## )", card(language), re.MULTILINE | re.DOTALL)[0]
-    owner, licence = (
-        re.search(r"([A-Z]\w+|torchvision)", item.licence)[1],
-        item.licence.split("; ")[-1],
+    owner, licence = re.search(r"[A-Z]\w+", item.licence)[0], item.licence.split("; ")[-1]
+    (line,) = (
+        one for one in licences.splitlines() if one[:2] == "- " and licence in one and owner in one
     )
-    (line,) = [
-        line
-        for line in licences.splitlines()
-        if line.startswith("- ") and licence in line and owner in line
-    ]
     assert ("non-commercial" in line or "no comerciales" in line) == (winner is not CNN)
 
 
 @pytest.mark.parametrize(
     ("made", "limit"),
     [
-        ([SIMPLE, CNN.but(scores=[0.97])], "- **Sin conclusión.** "),
+        ([SIMPLE.but(scores=[0.96]), CNN.but(scores=[0.97])], "- **Sin conclusión.** "),
         ([CNN.but(metrics={"largest_class": 0.95})], "- **No se recomienda.** "),
-        ([CNN.but(scores=HIGH)], ""),
+        ([CNN.but(scores=HIGH)], "- Solo conoce esas clases"),
     ],
 )
 def test_the_card_begins_with_what_limits_the_model(workdir, made, limit):
-    if len(made) > 1:
-        made = [one.but(scores=one.scores[:1]) for one in made]
     results.write(*made, groups=None)
-    text = card()
-    limits = text.partition("## Límites\n\n")[2].partition("\n\n")[0]
-    assert limits.startswith(limit or "- Solo conoce esas clases")
-    assert ("Se eligió por su número" in limits) == (len(made) > 1)
-    assert "No se tuvo en cuenta qué imágenes tienen un mismo origen" in limits
+    assert f"## Límites\n\n{limit}" in card()

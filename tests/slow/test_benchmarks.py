@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from benchmarks import __main__ as runner
@@ -40,16 +39,3 @@ def test_cases_run_in_rounds_and_what_fails_is_named(place, monkeypatch, capsys)
     assert frame.groupby("row")["accuracy"].nunique().eq(1).all()  # the seed decides
     printed = capsys.readouterr().out
     assert "AttributeError" in printed and "workshop's loop" in printed.split("### simple_nn")[1]
-
-
-def test_ratios_are_medians_of_those_within_rounds():
-    seconds = {table.OURS: [1, 10, 100], "other": [2, 40, 300]}
-    rows = [
-        ("simple_nn", row, number, 600.0, value, "")
-        for row, values in seconds.items()
-        for number, value in enumerate(values)
-    ]
-    columns = ["part", "row", "round", "images", "seconds", "note"]
-    frame = pd.DataFrame(rows, columns=columns).reindex(columns=table.COLUMNS)
-    other = table.medians(frame).loc["other"]
-    assert (other["ratio"], other["least"], other["most"]) == (3, 2, 4)

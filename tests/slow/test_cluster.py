@@ -182,13 +182,3 @@ def test_workers_that_would_compute_other_bits_are_refused(dask, arrays, tmp_pat
     assert reasons[1].startswith("expected code ")
     assert reasons[2].startswith("expected numerics portable, found native on ")
     assert reasons[3] == "expected threads 1, found 2"
-
-
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://127.0.0.1"])
-def test_a_scheduler_that_is_not_there_is_one_line(address, arrays, monkeypatch, capfd):
-    monkeypatch.setattr(workers, "PATIENCE", 1)
-    monkeypatch.setenv(workers.VARIABLE, address)
-    line = f"^TALLER_SCHEDULER: expected a Dask scheduler with workers at {address}, found: [^\n]+$"
-    with pytest.raises(UserError, match=line):
-        cross_validate(TRAINING, *arrays)
-    assert capfd.readouterr() == ("", "")
