@@ -1,11 +1,8 @@
 """Random views of photographs, against SciPy's interpolation."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from scipy.ndimage import map_coordinates
 from sklearn.datasets import load_sample_image
 
@@ -66,11 +63,3 @@ def test_the_epochs_seed_alone_decides_the_views(picture):
     first, again, other = (seen(picture, seed) for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert first.shape == (40, 3, *SIZE) and not torch.equal(first[0], first[1])
-
-
-def test_large_images_are_shrunk_once_and_small_ones_stay(picture):
-    shrunk = Views.of(picture, replace(SCALING, size=(40, 32))).images
-    image = Image.fromarray(picture[0].transpose(1, 2, 0))
-    expected = np.array(image.resize((48, 60), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
-    assert np.abs(shrunk[0].astype(int) - expected).max() <= 1
-    assert Views.of(picture, replace(SCALING, size=(80, 64))).images is picture

@@ -1,16 +1,12 @@
 """Batches, and what is done to them: against torchvision's transforms and scikit-learn's scaler."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
-from torch import nn
 from torchvision import transforms
 
-from taller.common import numerics
-from taller.training.batches import Batches, Scaling, Standardizer, prepared
+from taller.training.batches import Batches, Scaling, Standardizer
 
 CPU = torch.device("cpu")
 WORKSHOP = Scaling(mean=(0.5,), std=(0.5,), size=(28, 28))
@@ -29,26 +25,6 @@ def test_every_image_is_in_one_batch_and_no_batch_has_a_single_one(size, pixels)
         assert size == 1 or min(len(part) for part, _ in batches) > 1
 
 
-def test_fewer_large_images_pass_at_a_time_and_never_a_single_one():
-    for count, side, expected in ((60, 224, [27, 27, 6]), (501, 28, [250, 251])):
-        images, scaling = np.zeros((count, 3, 4, 4), np.uint8), replace(WORKSHOP, size=(side, side))
-        assert [len(part) for part in prepared(images, scaling, CPU)] == expected
-
-
-def test_the_order_of_an_epoch_is_decided_by_the_fits_seed_and_its_number_alone():
-    labels = torch.arange(50)
-    data = Batches(labels, labels, labels, 7, CPU)
-
-    def order(seed, epoch):
-        return torch.cat([part for part, _ in data.shuffled(numerics.order_seed(seed, epoch))])
-
-    second = order(1, 2)  # without the first having been drawn
-    torch.manual_seed(99)
-    first = order(1, 1)
-    assert torch.equal(order(1, 2), second)
-    assert not torch.equal(first, second) and not torch.equal(order(2, 2), second)
-
-
 def test_scaling_is_the_workshops_transform_and_shrinking_antialiased(digits):
     images = torch.from_numpy(digits.images[:4])
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
@@ -59,12 +35,6 @@ def test_scaling_is_the_workshops_transform_and_shrinking_antialiased(digits):
         resized = transforms.Resize(size, bilinear, antialias=size == (20, 20))(expected)
         scaled = Scaling((0.5,), (0.5,), size)(images)
         torch.testing.assert_close(scaled, resized, rtol=1e-4, atol=1e-4)
-
-
-def test_every_channel_has_its_own_statistics():
-    images = torch.randint(0, 256, (5, 3, 20, 24), dtype=torch.uint8)
-    expected = transforms.Normalize(COLOUR.mean, COLOUR.std)(images / 255)
-    torch.testing.assert_close(COLOUR(images), expected)
 
 
 def test_one_channel_gets_the_average_of_the_statistics_and_the_aspect_ratio_stays():
@@ -88,13 +58,3 @@ def test_the_standardizer_is_scikit_learns(features):
         scaled = Standardizer.of(features)(part).double()
         torch.testing.assert_close(scaled[:, :13], expected[:, :13], rtol=1e-3, atol=1e-3)
     assert not Standardizer.of(features)(features)[:, 13].any()
-
-
-def test_the_layer_that_absorbs_it_gives_the_same_logits_for_raw_inputs(features):
-    layer, raw = nn.Linear(14, 5), nn.Linear(14, 5)
-    standardizer, state = Standardizer.of(features), layer.state_dict(prefix="fc.")
-    standardizer.absorb_into(state, "fc")
-    raw.load_state_dict({name.removeprefix("fc."): part for name, part in state.items()})
-    scaled = layer(standardizer(features))
-    torch.testing.assert_close(raw(features), scaled, rtol=1e-3, atol=1e-3)
-    assert not torch.allclose(layer(features), scaled, rtol=0.1, atol=0.1)

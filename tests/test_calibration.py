@@ -1,9 +1,8 @@
-"""Second guesses and calibration against scikit-learn, simulation and a worked example."""
+"""Calibration against scikit-learn, simulation and a worked example."""
 
 import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import top_k_accuracy_score
 
 from taller.evaluation import metrics
 
@@ -18,12 +17,6 @@ def predictions(request):
     return np.log(probabilities + 1e-300), labels
 
 
-@pytest.mark.parametrize("k", [1, 2])
-def test_top_accuracy(predictions, k):
-    expected = top_k_accuracy_score(predictions[1], predictions[0], k=k, labels=range(10))
-    assert metrics.top_accuracy(*predictions, k) == pytest.approx(expected)
-
-
 def test_reliability_and_its_error(predictions):
     log_probabilities, labels = predictions
     rows = metrics.reliability(log_probabilities, labels)
@@ -36,12 +29,6 @@ def test_reliability_and_its_error(predictions):
     assert rows["confidence"].between(rows["low"], rows["high"]).all()
     expected = np.average(np.abs(accuracy - mean), weights=rows["images"])
     assert metrics.expected_calibration_error(rows) == pytest.approx(expected)
-
-
-def test_an_edge_belongs_to_the_bin_below():
-    certain, even = np.log([[1.0, 1e-300]]), np.log([[0.5, 0.5]])
-    assert list(metrics.reliability(even, np.array([0]), bins=2)["high"]) == [0.5]
-    assert list(metrics.reliability(certain, np.array([0]))["high"]) == [1.0]
 
 
 @pytest.fixture(scope="module")

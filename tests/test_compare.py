@@ -132,18 +132,6 @@ def test_metrics_are_of_the_metric_that_decides(workdir, monkeypatch):
     assert table["Pliegues"].tolist() == [3, 3]
 
 
-def test_what_is_no_section_any_more_is_deleted_and_counts_for_nothing(workdir, monkeypatch):
-    results.write(*THREE)
-    monkeypatch.setattr("stages.compare.draw_pictures", lambda *_: {})
-    before = {*Path("resultados").rglob("*")}
-    for folder in ("cv/scratch/old", "cv/finetuned/old", "pretrain/old/letters"):
-        Path("resultados", folder).mkdir(parents=True)
-        Path("resultados", folder, "fit.json").write_text("{}")
-    compare()
-    assert {*Path("resultados/cv").rglob("*"), *Path("resultados/pretrain").rglob("*")} <= before
-    assert [*read("detalle.json")["models"]] == ["simple_nn", "cnn", "resnet18"]
-
-
 @pytest.mark.parametrize("gone", ["modelos/scratch/cnn.pth", "resultados/cv/scratch/cnn"])
 def test_without_one_of_the_contestants_no_report_is_written(workdir, gone):
     results.write(*THREE)

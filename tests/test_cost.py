@@ -52,19 +52,12 @@ def test_networks_from_scratch(module, layers, inference):
     assert counted.step == 3 * inference - layers[0]
 
 
-@pytest.mark.parametrize("size", [28, 33])
-def test_a_residual_network(size):
-    shape = (3, size, size)
+def test_a_residual_network():
+    shape = (3, 33, 33)
     layers = by_hand(torchvision_resnet18(num_classes=7), shape)
     counted = store.count_operations(resnet18.build(7, shape), shape)
     assert counted.inference == sum(layers.values())
     assert counted.step == 3 * counted.inference - layers["conv1"]
-
-
-def test_what_torchvision_says_of_its_network():
-    # Its page of ResNet18_Weights: 1.81 GFLOPS, in multiplications with an addition.
-    counted = store.count_operations(resnet18.build(1000, (3, 224, 224)), (3, 224, 224))
-    assert counted.inference / 2 == pytest.approx(1.81e9, rel=0.005)
 
 
 def test_a_step_counts_the_gradients_that_are_asked_for_and_the_network_stays_as_it_is():

@@ -56,15 +56,6 @@ def test_rows_may_be_taken_in_any_way(request, data, large):
     assert isinstance(data.take(numbers).images, np.memmap) == large
 
 
-def test_what_outgrows_memory_lies_in_a_file_that_goes_with_it(small, data, tmp_path):
-    images = dataset.empty((7, 3, 4, 4))
-    images[:] = 9
-    assert isinstance(images, np.memmap) and images.sum() == 9 * 7 * 48
-    assert [*(tmp_path / ".cache").iterdir()] == []
-    dataset.save(tmp_path / "a", data.take(np.arange(40)))
-    assert same(dataset.load(tmp_path / "a"), data)
-
-
 class Hostile:
     def __reduce__(self) -> tuple:
         return eval, ("open('pwned', 'w')",)

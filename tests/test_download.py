@@ -29,7 +29,6 @@ class Server:
 
     files: dict[str, bytes]
     stop_after: int | None = None  # bytes of a body, of which all are announced
-    hold: threading.Event | None = None  # waited for instead of closing after stop_after
     label: str | None = None  # as which encoding a body is labelled
     url: str = ""
     asked: list[tuple[str, str | None]] = field(default_factory=list)  # (name, Range)
@@ -46,14 +45,12 @@ def serve(monkeypatch) -> Iterator[Callable[..., Server]]:
         http = ThreadingHTTPServer(("127.0.0.1", 0), handler(server))
         thread = threading.Thread(target=http.serve_forever, args=(0.01,))
         thread.start()
-        running.append((server, http, thread))
+        running.append((http, thread))
         server.url = f"http://127.0.0.1:{http.server_address[1]}/"
         return server
 
     yield start
-    for server, http, thread in running:
-        if server.hold:
-            server.hold.set()
+    for http, thread in running:
         http.shutdown()
         thread.join()
         http.server_close()
@@ -78,9 +75,6 @@ def handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 self.send_header("Content-Encoding", server.label)
             self.end_headers()
             self.wfile.write(body[: server.stop_after])
-            if server.hold:
-                self.wfile.flush()
-                server.hold.wait()
 
         def log_message(self, *_) -> None:
             pass
@@ -165,16 +159,12 @@ def test_what_an_earlier_download_left_is_used_if_it_fits(serve, get, there, ask
     assert [wanted for name, wanted in server.asked if name == "a.bin"] == asked
 
 
-SILENT = {"files": FILES, "stop_after": 0, "hold": threading.Event()}
-
-
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
         ({"files": {"a.bin": b"<html>Log in</html>"}}, "a.bin: expected SHA-256"),
         ({"files": {}}, "a.bin: expected the file, found HTTP 404 Not Found"),
         ({"files": FILES, "stop_after": HALF}, f"complete file, found {HALF} of {2 * HALF} bytes"),
-        (SILENT, "no answer within 1 s"),
     ],
 )
 def test_a_source_that_fails_is_named_and_the_next_one_serves(serve, get, capsys, fields, reason):

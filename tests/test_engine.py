@@ -139,19 +139,6 @@ def test_an_interrupted_fit_ends_in_the_bits_of_an_undisturbed_one(optimizer, sc
     assert new == [before, *([epoch] for epoch in range(stops[-1] + 1, 5))]  # none is trained twice
 
 
-@pytest.mark.parametrize(
-    ("images", "batch", "epochs", "min_steps", "expected"),
-    [(60_000, 64, 4, 600, 4), (1000, 64, 4, 600, 38), (64, 64, 1, 0, 1), (65, 64, 1, 5, 3)],
-)
-def test_few_images_take_as_many_epochs_as_a_number_of_steps(
-    images, batch, epochs, min_steps, expected, capsys
-):
-    changes = {"batch_size": batch, "epochs": epochs, "min_steps": min_steps}
-    config = CONFIG.model_copy(update=changes).with_min_steps(images, "net")
-    assert config.epochs == expected and config.epochs * -(-images // batch) >= min_steps
-    assert ("net: 38 epochs instead of 4" in capsys.readouterr().out) == (expected == 38)
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_there_is_one_line():
     assert engine.choose_device("auto") == engine.choose_device("cpu") == CPU

@@ -15,7 +15,6 @@ from estudio import cell, tables
 from stages import pretrain
 from taller.common import files, numerics, params
 from taller.datasets import dataset, splits
-from taller.report.language import Language
 from taller.training import contestants
 
 ROOT = Path(__file__).parents[1]
@@ -72,24 +71,6 @@ def test_every_cell_is_a_section_that_its_stage_reads(cells, workdir):
         if grid:  # with few images the epochs of two cells stay in their ratio
             steps = content[kind][name]["min_steps"] * config.epochs
             assert config.min_steps == steps / content[kind][name]["epochs"]
-
-
-def test_networks_have_grids_of_one_size_and_params_yaml_is_near_what_won(cells):
-    content, table = params.load(ROOT / "params.yaml"), pd.read_csv(ROOT / "resultados/ajuste.csv")
-    sections = content["kfold_train"] | content["finetune"]
-    settings = {"simple_nn": "dropout", "cnn": "dropout", "resnet18": "weight_decay"}
-    for name, setting in settings.items():
-        chosen = [sections[name][key] for key in ("learning_rate", "epochs", setting)]
-        assert sum(place.startswith(f"ajuste/{name}/0") for place in cells) == 12
-        assert f"ajuste/{name}/{'-'.join(map(str, chosen))}" in cells
-    # Nobody is compared with a setting that the grid found worse by half of what is a difference.
-    for (_, rows), name in zip(table.groupby("modelo"), sorted(settings), strict=True):
-        own = rows["hiperparámetro propio"].iloc[0]
-        values = [sections[name][key] for key in ("learning_rate", "epochs", own)]
-        grid = rows[rows["en la cuadrícula"] == "sí"].set_index(
-            ["tasa de aprendizaje", "épocas", "valor"]
-        )["accuracy"]
-        assert grid.max() - grid[tuple(values)] < content["compare"]["rope"] / 2
 
 
 @pytest.fixture
@@ -154,23 +135,3 @@ def test_pairs_are_tested_fold_by_fold_and_corrected_for_their_number():
     np.testing.assert_allclose(table["IC 95 % inferior"], low, rtol=1e-6)
     holm = multipletests([test.pvalue for test in tests], method="holm")[1]
     np.testing.assert_allclose(table["p (Holm)"], holm, rtol=0.05)
-
-
-def test_the_picture_has_a_point_and_whiskers_for_each_experiment():
-    training = {"epochs": 5, "trained": ["conv1", "fc"]}
-    tuned = {
-        name: made_up(
-            np.array([0.9, 0.94]), "ResNet18", training=training, trained_parameters=size,
-            start={"source": name.split("-")[0].replace("workshop", "letters")},
-        )
-        for name, size in {"none-fc": 9, "none-all": 99, "letters-fc": 9, "workshop": 20}.items()
-    }  # fmt: skip
-    scratch = {name: made_up(np.array([0.8, 0.8]), name) for name in ("SimpleNN", "CNN")}
-    table = tables.study_table(5000, scratch, tuned)
-    assert table["desv. accuracy"].tolist() == pytest.approx([0.04 / np.sqrt(2)] * 4)
-    for language, joint, every in ("es", "y", "todas"), ("en", "and", "all"):
-        (axes,) = tables.draw_study(table, Language(language)).axes
-        points = np.concatenate([bars.lines[0].get_xydata() for bars in axes.containers])
-        assert points[:, 1] == pytest.approx([0.92] * 4)
-        labels = [label.get_text() for label in axes.get_xticklabels()]
-        assert labels == ["fc\n9", f"conv1 {joint} fc\n20", f"{every}\n99"]

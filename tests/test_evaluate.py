@@ -96,15 +96,6 @@ def test_metrics_are_those_of_the_predictions(project, workdir, digits):
     }  # fmt: skip
 
 
-def test_models_that_take_part_no_more_are_deleted(project, workdir, digits):
-    for path in ("modelos/scratch/old.pth", "modelos/finetuned/cnn.pth", "modelos/base/x/1.pth"):
-        save(path, digits.names)
-    (workdir / "modelos/scratch/.gitkeep").touch()
-    evaluate()
-    left = {path.relative_to("modelos").as_posix() for path in Path("modelos").rglob("*.*")}
-    assert left == {"scratch/simple_nn.pth", "scratch/cnn.pth", "scratch/.gitkeep", "base/x/1.pth"}
-
-
 def test_a_missing_model_is_one_line_and_nothing_is_written(project, workdir):
     Path("modelos/scratch/cnn.pth").unlink()
     with pytest.raises(UserError, match=r"^modelos/scratch/cnn\.pth: missing; run dvc pull.*$"):

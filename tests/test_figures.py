@@ -151,13 +151,11 @@ def test_names_that_cannot_be_drawn_are_numbers(drawn):
     assert titles and all(re.match(r"dijo [123] .*\nera [123]$", title) for title in titles)
 
 
-def test_names_are_slanted_and_numbers_fit_their_cells(drawn):
+def test_cells_of_the_confusion_are_those_of_the_results(drawn):
     axes = drawn["one"][1]["confusion_matrix"].axes[0]
     labels = [label.get_text().replace("\\$", "$") for label in axes.get_yticklabels()]
     assert labels == list(MONTHS)
     assert {label.get_rotation() for label in axes.get_xticklabels()} == {45}
-    cell = axes.get_window_extent().width / len(MONTHS)
-    assert max(text.get_window_extent().width for text in axes.texts) < cell
     # x is the prediction, y the truth: the diagonal has the classes that are most often right.
     counts = drawn["one"][0].models[0].confusion
     written = {tuple(text.get_position()): text.get_text() for text in axes.texts}
@@ -173,11 +171,6 @@ def test_costs_are_those_of_the_results_with_and_without_pretraining(drawn):
         assert once.lines[0].get_xdata()[0] == result.inference_flops
         assert (total.lines[0].get_markerfacecolor() == "white") == (result.source == "imagenet")
         assert once.lines[0].get_markerfacecolor() != "white"
-    own = [line.get_xdata()[0] for line in training.lines if line.get_mfc() == "white"]
-    assert own.count(10**12) == 3  # of the two that learnt letters, and of the downloaded one
-    texts = " ".join(said(figures["coste"]))
-    assert "solo su ajuste" in texts and "no se sabe" in texts
-    assert "solo su ajuste" not in " ".join(said(drawn["one"][1]["coste"]))
 
 
 def test_folds_and_calibration_show_the_results(drawn):

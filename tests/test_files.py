@@ -1,4 +1,4 @@
-"""Outputs are written completely or not at all; JSON, checksums, progress and seeds."""
+"""Outputs are written completely or not at all; JSON, checksums and seeds."""
 
 import errno
 import hashlib
@@ -9,8 +9,8 @@ import os
 import numpy as np
 import pytest
 
-from taller.common import files, numerics, terminal
-from taller.common.terminal import UserError, refuse
+from taller.common import files, numerics
+from taller.common.terminal import UserError
 
 
 def names(folder) -> list[str]:
@@ -59,26 +59,6 @@ def test_json_has_six_digits_and_comes_back(tmp_path):
     with pytest.raises(UserError, match=r"b\.json: expected JSON, found: "):
         files.read_json(tmp_path / "b.json")
     assert files.sha256(tmp_path / "b.json") == hashlib.sha256(b"\xff").hexdigest()
-
-
-def test_of_many_lines_the_first_five_are_shown():
-    refuse([])
-    with pytest.raises(UserError) as caught:
-        refuse(f"{letter}: wrong" for letter in "gfedcba")
-    lines = str(caught.value).splitlines()
-    assert lines == [*(f"{letter}: wrong" for letter in "abcde"), "... and 2 more"]
-
-
-def test_progress_in_a_log_is_a_line_every_ten_seconds(monkeypatch, capsys):
-    now = [1000.0]
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
-    for total, of in ((60_000, "60000"), (0, "unknown")):
-        with terminal.bar(total, "letters", "letter") as bar:
-            for _ in range(25):
-                now[0] += 1
-                bar.update(100)
-        expected = [f"letters: {count} of {of}" for count in (1000, 2000)]
-        assert capsys.readouterr().out.splitlines() == expected
 
 
 def test_seeds_are_those_of_numpys_tree_and_no_two_are_one():

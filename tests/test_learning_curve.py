@@ -69,13 +69,3 @@ def test_gains_are_intervals_that_know_how_far_the_draws_overlap(workdir):
     assert [verdict for _, _, verdict in gain.rows] == ["unknown", "equal", "better"]
     assert (gain.enough, gain.undecided) == (None, [2])
     assert replace(gain, rows=gain.rows[:-1]).enough == 200
-
-
-def test_no_size_no_gain_few_folds_a_gain_on_them_and_no_skill_none(workdir):
-    none = {50: []}
-    assert gains(CNN, LETTERS, {"cnn": none, "cnn_letters": none}) == []
-    blind, better = {50: [0.03, 0.04, 0.05]}, {50: [0.08, 0.09, 0.1]}  # the largest class has 0.12
-    few = LETTERS.but(scores=HIGH[:2], folds=2)
-    for values, verdict in ((better, "no_skill"), ({50: HIGH}, "better")):
-        (gain,) = gains(CNN, few, {"cnn": blind, "cnn_letters": values})
-        assert gain.rows[0][2] == verdict and gain.pair.folds == 2

@@ -16,11 +16,6 @@ def predictions(request):
     return labels, np.where(random.random(300) < 0.7, labels, others)
 
 
-def test_confusion(predictions):
-    counts = metrics.confusion(*predictions, classes=10)
-    np.testing.assert_array_equal(counts, sk.confusion_matrix(*predictions, labels=range(10)))
-
-
 def test_per_class_to_the_bit(predictions):
     classes = metrics.per_class(metrics.confusion(*predictions, classes=10))
     expected = sk.precision_recall_fscore_support(*predictions, labels=range(10), zero_division=0)
@@ -40,20 +35,3 @@ def test_macro_scores(predictions):
             "balanced_accuracy": sk.balanced_accuracy_score(*predictions),
         }
     )
-
-
-def test_log_loss():
-    random = np.random.default_rng(0)
-    probabilities = random.dirichlet(np.ones(10), size=200)
-    labels = random.integers(0, 10, size=200)
-    expected = sk.log_loss(labels, probabilities, labels=range(10))
-    assert metrics.log_loss(np.log(probabilities), labels) == pytest.approx(expected)
-
-
-def test_agreement():
-    first = np.array([True, True, True, False, False, False, False])
-    second = np.array([True, True, False, True, True, False, True])
-    cases = {"both": 2, "only_first": 1, "only_second": 3, "neither": 1}
-    assert metrics.agreement(first, second) == cases
-    ((neither, only_second), (only_first, both)) = sk.confusion_matrix(first, second).tolist()
-    assert [*cases.values()] == [both, only_first, only_second, neither]

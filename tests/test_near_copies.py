@@ -65,11 +65,3 @@ def test_a_group_that_is_too_large_is_dissolved_and_others_stay():
     found = find([*video, CUTS[50].convert("L"), *blank])
     assert found.dissolved == 21 and found.pairs.tolist() == [[50, len(CUTS) + 20]]
     assert np.bincount(found.groups).max() == 2
-
-
-def test_very_many_alike_are_one_group():
-    """Of a picture with many near copies a few decide: that connects all of them."""
-    random = np.random.default_rng(0)
-    images = [random.integers(0, 256, (1, 16, 16), dtype=np.uint8) for _ in range(1000)]
-    found = near_copies.find(images + images[:1] * 40)
-    assert np.bincount(found.groups).max() == 41 and len(found.pairs) < 41 * 10

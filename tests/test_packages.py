@@ -26,7 +26,7 @@ class Malicious:
 CALLS = [(os.system, "touch pwned"), (eval, "open('pwned', 'w')"), (np.memmap, "pwned")]
 
 
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("protocol", [0, pickle.HIGHEST_PROTOCOL])
 @pytest.mark.parametrize("call", CALLS)
 def test_a_pickle_that_would_run_code_is_refused(tmp_path, monkeypatch, call, protocol):
     monkeypatch.chdir(tmp_path)

@@ -9,7 +9,7 @@ from dvc.utils.serialize import load_yaml
 from pydantic import Field
 
 from taller.common import params
-from taller.common.params import Contestant, Section
+from taller.common.params import Section
 from taller.common.terminal import UserError
 
 
@@ -52,10 +52,8 @@ GOOD = {"folds": 5, "channels": "auto", "rate": 0.1}
     ("changes", "expected"),
     [
         ({"folds": 1}, "folds: expected greater than or equal to 2, found 1"),
-        ({"folds": "5"}, "folds: expected a valid integer, found '5'"),
         ({"folds": True}, "folds: expected a valid integer, found True"),
         ({"channels": 2}, "channels: expected 'auto', 1 or 3, found 2"),
-        ({"rate": None}, "rate: expected a valid number, found None"),
         # A misspelt key comes before the one that it leaves missing.
         ({"fold": 3}, "fold: unknown key, expected one of folds, channels, rate, network"),
     ],
@@ -80,25 +78,17 @@ def test_a_network_is_a_file(write, monkeypatch, tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", ["train", "../x", ".hidden", "a/b", "", "a  b", "x" * 51])
+@pytest.mark.parametrize("name", ["train", "../x", "", "x" * 51])
 def test_a_name_of_a_data_set_stays_in_its_folder(write, name):
     write(yaml.safe_dump({"dataset": name}))
     assert line("dataset", params.DatasetName).startswith("params.yaml: dataset: expected ")
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1", "a: 1\x01", None])
+@pytest.mark.parametrize("text", ["a: [", "- 1", None])
 def test_a_broken_file_or_none_is_one_line(write, text):
     if text:
         write(text)
     assert line("a", int).startswith("params.yaml: expected ")
-
-
-def test_contestants_are_the_sections_in_order(write):
-    write("kfold_train:\n  b: {}\n  a: {}\nfinetune:\n  c: {}\n")
-    *first, last = params.contestants()
-    assert first == [Contestant("scratch", "b"), Contestant("scratch", "a")]
-    assert (last.section, str(last.model)) == ("finetune.c", "modelos/finetuned/c.pth")
-    assert (str(last.cv), str(last.test)) == ("resultados/cv/finetuned/c", "resultados/test/c")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import ast
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import ROOT
-from dvc.utils.hydra import apply_overrides
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE.items()}
@@ -69,24 +67,6 @@ def test_the_params_that_a_script_reads_are_those_that_it_declares(stage):
     read += ["kfold_train", "finetune"] if "params.contestants()" in text else []
     read += re.findall(r'params\.load\(\)\.get\("(\w+)"', text)
     assert {key.removesuffix(".network").replace("{name}", "${key}") for key in read} == declared
-
-
-@pytest.fixture
-def params(tmp_path) -> Path:
-    return Path(shutil.copy(ROOT / "params.yaml", tmp_path))
-
-
-@pytest.mark.parametrize(
-    "override",
-    ["seed=43", "preprocess.subset=5000", "kfold_train.cnn.epochs=3", "compare.rope=0.01"],
-)
-def test_setting_a_param_changes_its_line_alone(params, override):
-    before = params.read_text(encoding="utf-8").splitlines()
-    apply_overrides(params, [override])
-    after = params.read_text(encoding="utf-8").splitlines()
-    changed = [new for old, new in zip(before, after, strict=True) if old != new]
-    key, _, value = override.partition("=")
-    assert [line.split("#")[0].strip() for line in changed] == [f"{key.split('.')[-1]}: {value}"]
 
 
 @pytest.mark.parametrize("readme", ["README.md", "README.es.md"])

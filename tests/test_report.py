@@ -485,10 +485,8 @@ def test_a_mistake_in_the_template_is_named_with_its_line(tmp_path, monkeypatch)
 
 def test_numbers_and_lists_as_their_readers_write_them():
     for name, argument, spanish, english in (
-        ("number", -0.5, "−0,50", "−0.50"), ("number", -1e-18, "0,00", "0.00"),
-        ("percent", 0.97531, "97,53_%", "97.53%"), ("points", 0.01126, "1,13", "1.13"),
+        ("number", -1e-18, "0,00", "0.00"),
         ("thousands", 5130, "5130", "5,130"), ("thousands", 1_234_567, "1_234_567", "1,234,567"),
-        ("numeral", 8, "ocho", "eight"), ("numeral", 12, "12", "12"),
         ("p_value", 0.0321, "0,032", "0.032"), ("p_value", 1e-9, "< 0,001", "< 0.001"),
         ("certainty", 0.99999, "> 99,9_%", "> 99.9%"), ("plain", 1e-05, "0,00001", "0.00001"),
         ("scientific", 66_021_888, "6,6_×_10⁷", "6.6_×_10⁷"),

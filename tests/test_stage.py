@@ -19,7 +19,6 @@ ROOT = Path(__file__).parents[1]
         (UserError("params.yaml: seed: expected x"), "p: params.yaml: seed: expected x"),
         (FileNotFoundError(2, "No such file", "a/b"), "p: a/b: expected this file, found: No such"),
         (OSError(28, "No space left", "a"), "p: a: expected space on the disk, found: No space"),
-        (PermissionError(13, "Denied"), "p: expected access, found: Denied"),
         (MemoryError("9 GB"), "p: expected enough memory, found too little: 9 GB"),
         (UserError("a: wrong\nb: wrong"), "p: a: wrong\np: b: wrong"),
     ],

@@ -64,18 +64,12 @@ def with_weight(change):
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda _: b"",
         lambda _: pickle.dumps(Hostile(), 2),
         lambda _: Hostile(),
-        lambda _: {},
-        changed(network="other"),
         changed(network="../training/store"),
         changed(arguments=ARGUMENTS | {"classes": 10**15}),
-        changed(arguments=ARGUMENTS | {"units": 3}),
         changed(names=["a"]),
-        changed(scaling={"mean": [0.0]}),
         changed(state_dict={}),
-        with_weight(lambda weights: weights.double()),
         with_weight(lambda weights: weights[:-1]),
         with_weight(lambda weights: weights * torch.nan),
     ],
@@ -89,21 +83,6 @@ def test_another_file_is_refused_in_one_line(tmp_path, damage, capsys):
         store.load(path)
     assert "\n" not in str(caught.value)
     assert "code from a pickle" not in capsys.readouterr().out
-
-
-def test_a_file_that_claims_more_weights_than_it_holds_is_refused(tmp_path):
-    path = tmp_path / "model.pth"
-    saved(path)
-    content = torch.load(path, weights_only=True)
-    content["arguments"] |= {"hidden": [10**5], "dropout": 0.0}
-    with torch.device("meta"):
-        model = store.network_module("simple_nn").build(**content["arguments"])
-    zero = torch.zeros(())
-    shapes = {name: weights.shape for name, weights in model.state_dict().items()}
-    content["state_dict"] = {name: zero.expand(shape) for name, shape in shapes.items()}
-    torch.save(content, path)
-    with pytest.raises(UserError, match="more weights than bytes"):
-        store.load(path)
 
 
 def test_each_repeat_starts_from_its_own_network_or_all_from_one(tmp_path):
@@ -152,9 +131,7 @@ def test_a_makers_file_is_for_all_repeats(tmp_path, module):
     "damage",
     [
         list,
-        lambda state: {"state_dict": state},
         lambda state: {key: value for key, value in state.items() if "stem" not in key},
-        lambda state: dict(reversed(state.items())),
         lambda state: state | {"_fc.bias": state["_fc.bias"].double()},
         lambda state: state | {"_fc.bias": state["_fc.bias"] / 0},
     ],

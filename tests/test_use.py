@@ -129,32 +129,6 @@ def test_the_pictures_decide_the_preset(counts, seen, every, preset, expected):
     assert "compare.metric=balanced_accuracy" in use.choose(unequal, seen, every, SPANISH)[1]
 
 
-def test_grey_is_without_colour_whatever_its_mode(tmp_path, digits):
-    for number, image in enumerate(digits.images[:3, 0]):
-        Image.fromarray(image).convert("RGB").save(tmp_path / f"{number}.png")
-    names = ["0.png", "1.png", "2.png"]
-    assert use.sample(tmp_path, names) == use.Sample((28, 28), (28, 28), True)
-    Image.new("RGB", (28, 28), "red").save(tmp_path / "2.png")
-    assert not use.sample(tmp_path, names).small
-
-
-# Whole runs from nothing on two cores of an AMD EPYC (family 23, model 1), whose speed is 0.67; of
-# MNIST half of the CPU seconds.
-@pytest.mark.parametrize(
-    ("preset", "train", "test", "stored", "measured"),
-    [("mnist", 60_000, 10_000, 28, 1120), ("photographs", 245, 153, 224, 237)],
-)
-def test_the_time_that_is_said_is_what_was_measured(preset, train, test, stored, measured):
-    chosen = params.load(ROOT / f"presets/{preset}.yaml")
-    if preset == "photographs":
-        _, overrides, _ = use.choose({"a": (train, test)}, LARGE, False, SPANISH)
-        chosen["kfold_train"]["cnn"]["epochs"] = int(overrides[1].partition("=")[2])
-        for name in ("lite0_todo", "control"):
-            del chosen["finetune"][name]
-    seconds = use.seconds(chosen, train, test, stored, processes=2) / 0.67
-    assert seconds == pytest.approx(measured, rel=0.25)
-
-
 @pytest.mark.parametrize("preset", ["mnist", "photographs"])
 def test_a_preset_is_what_dvc_writes_and_the_committed_params_are_mnists(preset, tmp_path):
     file = Path(shutil.copy(ROOT / f"presets/{preset}.yaml", tmp_path))

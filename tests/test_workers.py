@@ -59,25 +59,6 @@ def test_a_worker_that_is_lost_is_one_line(how, end_of_it):
         run(end, [(how,), (partial(time.sleep, 60),)], ())
 
 
-def waits(file: Path) -> None:
-    file.write_text(str(os.getpid()))
-    time.sleep(60)
-
-
-def fails(file: Path) -> None:
-    while not file.exists() or not file.read_text():
-        time.sleep(0.01)
-    raise UserError("params.yaml: expected a, found b")
-
-
-@linux
-def test_where_one_fails_the_others_end(tmp_path):
-    file = tmp_path / "pid"
-    with pytest.raises(UserError, match="expected a, found b"):
-        run(end, [(partial(waits, file),), (partial(fails, file),)], ())
-    assert not Path("/proc", file.read_text()).exists()
-
-
 # Two workers that say that they run, and then wait.
 WAITING = """
 import stages, os, time
@@ -117,20 +98,6 @@ def test_all_end_with_the_process_that_started_them(tmp_path, kill, number, code
     while any(Path("/proc", one.name).exists() for one in workers):
         assert time.monotonic() < end
         time.sleep(0.05)
-
-
-def test_progress_is_one_bar_or_where_there_is_no_terminal_a_line_for_each_epoch(
-    capsys, monkeypatch
-):
-    with workers.progress(4, "cnn") as report:
-        report("fold 1", [{"epoch": 1}], "epoch 1 of 2: val loss 0.1000")
-    assert capsys.readouterr() == ("cnn: fold 1, epoch 1 of 2: val loss 0.1000\n", "")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with workers.progress(20, "cnn") as report:
-        for fit, epoch in (("fold 1", 3), ("fold 2", 10), ("fold 1", 10)):
-            report(fit, [{"epoch": epoch}], "a line")  # the first was interrupted after two
-    out, error = capsys.readouterr()
-    assert out == "" and "cnn:" in error
 
 
 def test_a_gpu_has_one_process_and_no_forks(monkeypatch):

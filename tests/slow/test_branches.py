@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
-from project import Project, stages_of
+from project import Project
 
 CNN, SIMPLE_NN = "kfold_train.cnn.epochs=2", "kfold_train.simple_nn.epochs=2"
 UP_TO_DATE = "Data and pipelines are up to date."
@@ -107,26 +107,6 @@ def test_a_clone_pulls_pictures_and_results_and_runs_nothing(project, tmp_path, 
     assert len([*clone.folder.glob("data/digits/raw/*/*/*.png")]) == 250
     assert clone.repro() == {}
     assert clone.git("status", "--porcelain") == ""
-
-
-def test_a_clone_that_pulls_only_what_it_runs_says_what_is_missing(project, tmp_path):
-    project.git("checkout", "--quiet", "-b", "without-data", "main")
-    project.dvc("remote", "add", "--default", "shared", str(tmp_path / "remote"))
-    project.commit("a remote")
-    project.dvc("push", "--quiet")
-    clone = Project(tmp_path / "clone")
-    project.git("clone", "--quiet", ".", str(clone.folder))
-    clone.set("kfold_train.cnn.epochs=3")
-    text = clone.dvc("repro", "--pull", "--allow-missing", code=255)
-    assert {*stages_of(text)} == {
-        ("kfold_train@cnn", "ran"), ("curve@kfold_train.cnn", "ran"), ("evaluate", "ran")
-    }  # fmt: skip
-    (line,) = [line for line in text.splitlines() if line.startswith("evaluate: ")]
-    assert line.endswith(": missing; run dvc pull, or dvc repro")
-    assert clone.git("diff", "--stat", "--", "modelos", "resultados") == ""
-    clone.dvc("pull", "--quiet", "--allow-missing")
-    # The curve, too: it began without modelos/base, which is a dep of any curve.
-    assert {*clone.repro()} == {"curve@kfold_train.cnn", "evaluate", "compare"}
 
 
 def test_a_second_dvc_waits_or_says_who_is_there_and_harms_nobody(project):

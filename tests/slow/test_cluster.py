@@ -140,26 +140,6 @@ def test_two_workers_give_the_same_bytes_and_an_ended_fit_is_not_made_again(
     assert len(lines) == 3 + 4 and lines[-1].startswith("net: fold 2, epoch 2 of 2: ")
 
 
-def test_what_has_ended_is_not_lost_with_all_workers(dask, arrays, monkeypatch, capsys):
-    only, save = dask.worker("--nthreads", "1"), checkpoint.FitCheckpoint.save
-    checkpoints = checkpoint.of_stage("stage", [])
-
-    def saves(self, reached: dict) -> None:
-        save(self, reached)
-        kill(only.pid)
-
-    with (
-        monkeypatch.context() as patch,
-        pytest.raises(UserError, match=r"^TALLER_SCHEDULER: expected the workers to last, found: "),
-    ):
-        patch.setattr(checkpoint.FitCheckpoint, "save", saves)
-        cross_validate(TRAINING, *arrays, checkpoints=checkpoints)
-    dask.worker("--nthreads", "1")
-    capsys.readouterr()
-    cross_validate(TRAINING, *arrays, label="net", checkpoints=checkpoints)
-    assert "net: all images: goes on after epoch 2 of 2" in capsys.readouterr().out.splitlines()
-
-
 def test_workers_that_would_compute_other_bits_are_refused(dask, arrays, tmp_path):
     other = tmp_path / "other"
     for name in ("taller", "stages"):

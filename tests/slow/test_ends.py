@@ -1,4 +1,4 @@
-"""Ends by force: of a stage, of the DVC that started it, and of a program that writes a file."""
+"""Ends by force: of a stage, and of the DVC that started it."""
 
 import os
 import signal
@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-
-from taller.common import files
 
 ROOT = Path(__file__).parents[2]
 STAGE = """
@@ -77,28 +75,3 @@ def test_a_stage_ends_with_the_dvc_that_started_it_and_only_then(start, tmp_path
     # Returns when the last process that has the pipes is gone.
     _, error = parent.communicate(timeout=30)
     assert error == ("\none: interrupted\n" if dvc else "")
-
-
-WRITER = """
-import sys
-from pathlib import Path
-from taller.common import files
-print("at work", flush=True)
-while True:
-    for letter in "ab":
-        files.write_text(Path(sys.argv[1]), letter * 3_000_000)
-"""
-
-
-def test_a_kill_leaves_a_complete_file(tmp_path):
-    files.write_text(tmp_path / "a", "a" * 3_000_000)
-    for delay in (0.01, 0.03, 0.07):
-        command = [sys.executable, "-c", WRITER, tmp_path / "a"]
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as program:
-            program.stdout.readline()
-            time.sleep(delay)
-            program.kill()
-        assert {path.name for path in tmp_path.iterdir()} <= {"a", ".a.part"}
-        assert (tmp_path / "a").read_text() in ("a" * 3_000_000, "b" * 3_000_000)
-    files.write_text(tmp_path / "a", "next")
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]

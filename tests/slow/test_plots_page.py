@@ -193,11 +193,6 @@ def test_the_page_draws_everything_offline_in_spanish(repo, browser, command, tm
         assert_table(repo, seen["plots"]["tabla"]["texts"])
 
 
-def test_metrics_diff_fits_80_columns(repo):
-    lines = dvc(repo, "metrics", "diff", "--all", *REVISIONS[:2]).splitlines()
-    assert len(lines) == 1 + 2 * 3 + 2 * 2 and max(len(line.rstrip()) for line in lines) <= 80
-
-
 def assert_table(repo: Path, texts: list[str]) -> None:
     """The table has the numbers of the file, as a Spanish reader writes them."""
     for row in pd.read_csv(repo / "resultados/comparacion_metrics.csv").to_dict("records"):
