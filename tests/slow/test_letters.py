@@ -2,7 +2,7 @@
 
 import torch
 
-from taller.networks import resnet18
+from taller.networks import cnn
 from taller.pretraining import letters
 from taller.pretraining.letters import LettersConfig
 from taller.training import engine
@@ -14,8 +14,10 @@ def test_letters_are_learnt():
     )
 
     def build():
-        return resnet18.build(len(letters.names()), letters.SHAPE)
+        return cnn.build(
+            len(letters.names()), letters.SHAPE, channels=[16, 32], units=64, dropout=0.0
+        )
 
     with engine.threads(2):
         _, accuracy = letters.pretrain(build, config, 1, torch.device("cpu"))
-    assert accuracy > 0.03  # of 372 classes, in fonts that it has not seen: chance is 0.003
+    assert accuracy > 0.02  # of 372 classes, in fonts that it has not seen: chance is 0.003

@@ -26,12 +26,6 @@ def test_onnx_runtime_gives_the_models_probabilities_on_all_test_images(mnist):
     np.testing.assert_allclose(given, np.exp(log), rtol=0, atol=1e-5)
 
 
-def test_another_folder_gives_the_same_bytes(project):
-    # It is a copy of the folder that wrote them.
-    project.dvc("repro", "--force", "--single-item", "compare")
-    assert project.git("status", "--porcelain") == ""
-
-
 def commands(heading: str) -> list[str]:
     """The indented lines of docs/model.md under a heading, without what only explains."""
     text = (ROOT / "docs/model.md").read_text(encoding="utf-8")

@@ -42,6 +42,8 @@ PROBE = """
           const box = cell.getBoundingClientRect();
           return `${Math.round(box.x)} ${Math.round(box.y)}`;
         })).size,
+        counts: [...div.querySelectorAll(".role-mark.mark-text text")]
+          .map((text) => text.textContent),
         colours: [...new Set([...div.querySelectorAll(".role-mark.mark-line path")]
           .map((line) => line.getAttribute("stroke")))],
         heights: [...new Set([...div.querySelectorAll(".role-mark.mark-line path")]
@@ -66,6 +68,7 @@ ENGLISH = re.compile(
     re.IGNORECASE,
 )
 REVISIONS = ["main", "dos-capas", "todas-las-capas"]
+MODELS = dict.fromkeys(REVISIONS, (SIMPLE, CNN, TUNED)) | {"dos-capas": (SIMPLE, TUNED)}
 COMMANDS = [["show"], ["diff", *REVISIONS]]
 # The accuracies on each branch; on the last one the folds are repeated.
 SCORES = [np.linspace(0.95, 0.96, 5), np.linspace(0.955, 0.97, 5), np.linspace(0.94, 0.98, 15)]
@@ -91,9 +94,7 @@ def repo(tmp_path_factory) -> Path:
         if revision != REVISIONS[0]:
             run(copy, "git", "switch", "--quiet", "--create", revision)
         with chdir(copy):
-            models = [
-                one.but(scores=scores + 0.001 * len(one.name)) for one in (SIMPLE, CNN, TUNED)
-            ]
+            models = [one.but(scores=scores + 0.001 * len(one.name)) for one in MODELS[revision]]
             results.write(*models, repeats=len(scores) // 5, pairs=pairs)
             compare()
         shutil.copy(copy / "resultados/coste.png", copy / "resultados/estudio.png")
@@ -169,6 +170,7 @@ def test_the_page_draws_everything_offline_in_spanish(repo, browser, command, tm
         assert drawn["marks"] >= len(values) > 0, name
         if name == "confusion":
             assert drawn["cells"] == len(values), "counts drawn over each other"
+            assert_panels(drawn, pd.DataFrame(values), several=len(plot["revisions"]) > 1)
         if name == "folds":
             lines = sorted(drawn["heights"])
             assert len(lines) == len({(row["fold"], row["rev"]) for row in values})
@@ -191,6 +193,14 @@ def test_the_page_draws_everything_offline_in_spanish(repo, browser, command, tm
     assert all(seen["pictures"].values()), "a picture did not load"
     if command == ["show"]:
         assert_table(repo, seen["plots"]["tabla"]["texts"])
+
+
+def assert_panels(drawn: dict, values: pd.DataFrame, several: bool) -> None:
+    """Each panel has the counts of the model, and the revision, that its title names."""
+    titles = values["modelo"] + (" · " + values["rev"].map(spanish) if several else "")
+    assert [text for text in drawn["texts"] if text in {*titles}] == [*titles.unique()]
+    shown = values[values["imagenes"] > 0].groupby(titles, sort=False)["imagenes"]
+    assert drawn["counts"] == [str(count) for _, counts in shown for count in counts]
 
 
 def assert_table(repo: Path, texts: list[str]) -> None:
