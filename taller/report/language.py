@@ -223,6 +223,13 @@ WORDS = {
         "study_none": "sin preentrenar", "study_letters": "letras", "study_imagenet": "ImageNet",
         "study_workshop": "código del taller ({source})", "study_scratch": "{name} desde cero",
         "study_all": "todas",
+        "coverage": "¿Cuántas veces cubre un intervalo del 95 %?",
+        "coverage_random": "Pliegues al azar", "coverage_grouped": "Pliegues por escritor",
+        "coverage_mean": "Cubre la media", "coverage_own": "Cubre la de sus redes",
+        "coverage_wrong": "Se equivoca", "coverage_p": "{measure}: p < 0,05",
+        "t × 0": "t sin corregir", "t × 0.5": "t, media corrección",
+        "t × 1": "t corregida (informe)", "t × 2": "t, doble corrección",
+        "all pairs": "por imagen", "all pairs by group": "por escritor",
         # make predict
         "unsure": "inseguro; quizá {second}",
         # make use; the words without _ are those of taller/datasets/layout.py.
@@ -292,6 +299,13 @@ WORDS = {
         "study_none": "no pretraining", "study_letters": "letters", "study_imagenet": "ImageNet",
         "study_workshop": "the workshop's code ({source})", "study_scratch": "{name} from scratch",
         "study_all": "all",
+        "coverage": "How often does a 95% interval cover?",
+        "coverage_random": "Random folds", "coverage_grouped": "Folds by writer",
+        "coverage_mean": "Covers the mean", "coverage_own": "Covers its own networks'",
+        "coverage_wrong": "Is wrong", "coverage_p": "{measure}: p < 0.05",
+        "t × 0": "t, uncorrected", "t × 0.5": "t, half the correction",
+        "t × 1": "corrected t (report)", "t × 2": "t, twice the correction",
+        "all pairs": "by image", "all pairs by group": "by writer",
         # make predict
         "unsure": "unsure; perhaps {second}",
         # make use
