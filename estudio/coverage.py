@@ -28,8 +28,7 @@ from taller.training.cross_validation import OUT, Training, fit_fold
 from taller.training.workers import Report
 
 TRAIN, CELLS = Path("data/train"), Path("estudio/cells/cobertura")
-SETTINGS = Path("estudio/params.yaml")
-KINDS = ("random", "grouped")
+SETTINGS, KINDS = Path("estudio/params.yaml"), ("random", "grouped")
 # The networks that learn on a piece, and their sections of kfold_train.
 NETWORKS = {"simple_nn": "simple_nn", "simple_nn_again": "simple_nn", "cnn": "cnn"}
 PLACE = 99  # in the tree of seeds, where a repeat is, of which there are at most 20
@@ -90,8 +89,8 @@ def fit_piece(
         piece has a sample of its own, so that the mean over pieces owes little to its luck.
     """
     seed, outside = numerics.spawn(seed, piece), np.flatnonzero(assigned != piece)
-    own, random = data.take(assigned == piece), np.random.default_rng(seed)
-    others = data.take(random.choice(outside, settings["rest"], replace=False))
+    sample = np.random.default_rng(seed).choice(outside, settings["rest"], replace=False)
+    own, others = data.take(assigned == piece), data.take(sample)
     folds = splits.stratified_folds(own, settings["folds"], seed % 2**32)
     groups = -1 if own.groups is None else own.groups
     images = pd.DataFrame({"piece": piece, "fold": folds + 1, "group": groups})

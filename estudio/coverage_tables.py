@@ -53,10 +53,8 @@ def tables() -> None:
     for kind in KINDS:
         folders = [CELLS / f"{kind}-{part}" for part in settings["parts"]]
         images, rest = (
-            pd.concat(
-                [pd.read_csv(folder / f"{name}.csv") for folder in folders], ignore_index=True
-            )
-            for name in ("images", "rest")
+            pd.concat(map(pd.read_csv, [one / name for one in folders]), ignore_index=True)
+            for name in ("images.csv", "rest.csv")
         )
         made += [{"pliegues": kind} | row for row in rows(images, rest, settings["factors"], rope)]
     table = pd.DataFrame(made)
@@ -79,8 +77,8 @@ def rows(
         for method in claims[0]:
             made = [of_piece[method] for of_piece in claims]
             for truth, true in {"mean": mean, "own": own.to_numpy()}.items():
-                row = {"medida": measure, "método": method, "verdad": truth}
-                yield row | _row(made, true, rope, pair=len(names) > 1)
+                place = {"medida": measure, "método": method, "verdad": truth}
+                yield place | _row(made, true, rope, pair=len(names) > 1)
 
 
 def _measured(table: pd.DataFrame, names: list[str]) -> pd.Series:
@@ -164,10 +162,8 @@ def draw(table: pd.DataFrame, say: Language) -> Figure:
         mean.set_ylabel(say(f"coverage_{kind}"))
     for panel in axes:
         panel.set_xlabel("%")
-        panel.xaxis.set_major_formatter(say.tick)
-    keys = [*mean.containers, wrong.containers[-1]]
-    labels = [*MEASURES, say("coverage_p", measure=NULL)]
-    figure.legend(keys, labels, loc="outside lower center", ncols=3)
+    keys, p_values = [*mean.containers, wrong.containers[-1]], say("coverage_p", measure=NULL)
+    figure.legend(keys, [*MEASURES, p_values], loc="outside lower center", ncols=3)
     return figure
 
 
