@@ -18,7 +18,7 @@ help:
 	@echo 'make test      the tests, two minutes; make lint: ruff'
 	@echo 'make verify    is everything as guaranteed on this machine? 15 minutes'
 	@echo 'make bench     how fast, against others: 25 minutes; PARTS="simple_nn repro" for some'
-	@echo 'make ajuste    a grid of settings for each network;  make estudio: what pretraining is worth'
+	@echo 'make ajuste    a grid of settings for each network;  make estudio: when pretraining pays'
 	@echo 'make worker SCHEDULER=tcp://HOST:8786   this machine trains folds for repro, ajuste and'
 	@echo '               estudio that have the same SCHEDULER'
 	@echo 'make setup     .venv with what the pipeline needs, which the others install by themselves;'
@@ -90,7 +90,7 @@ bench: .venv/.ready-bench
 # A pipeline of its own, on the data and the pretrained networks that params.yaml asks for.
 ajuste estudio: $(if $(SCHEDULER),.venv/.ready-cluster,setup)
 	.venv/bin/dvc --wait-for-lock repro download preprocess pretrain
-	cd estudio && dvc --wait-for-lock repro $@
+	cd estudio && dvc --wait-for-lock repro $(if $(filter estudio,$@),mapa,$@)
 
 # A process for each core, pinned as stages are (stages/__init__.py) before NumPy is imported.
 worker: $(if $(SCHEDULER),.venv/.ready-cluster)

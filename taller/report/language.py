@@ -138,14 +138,16 @@ def _environment(folder: Path, language: Language) -> jinja2.Environment:
     return environment
 
 
-def render(template: str, language: Language, context: dict[str, Any]) -> str:
+def render(
+    template: str, language: Language, context: dict[str, Any], folder: Path = TEMPLATES
+) -> str:
     """Fill in a template, ``informe`` or ``ficha``; a `UserError` names what is wrong with it."""
     name = f"{template}.{language.name}.md.j2"
     try:
-        return reflow(_environment(TEMPLATES, language).get_template(name).render(context))
+        return reflow(_environment(folder, language).get_template(name).render(context))
     except jinja2.TemplateError as error:
         line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
-        raise UserError(f"taller/report/templates/{name}{line}: {error}") from None
+        raise UserError(f"{'/'.join(folder.parts[-3:])}/{name}{line}: {error}") from None
 
 
 def reflow(text: str) -> str:
@@ -216,6 +218,14 @@ WORDS = {
         "letters": "Letras dibujadas", "letters_data": "Imágenes de {dataset}",
         "letters_alike": "letra con la forma de un dígito (por la correlación)",
         "letters_first": "como", "letters_other": "otras,\nal azar",
+        # The study (estudio/): what pays where.
+        "map": "¿Quién gana? Exactitud de la mejor, y su ventaja sobre la mejor de la otra clase",
+        "map_x": "Imágenes de entrenamiento", "map_scratch": "gana desde cero",
+        "map_pretrained": "gana preentrenada", "map_open": "sin decidir (el IC 95 % contiene el 0)",
+        "map_gap": "+{points} puntos", "map_error": "Error (%, escala log.), IC 95 %",
+        "map_curves": "Error según las imágenes de entrenamiento",
+        "map_cost": "Error según las operaciones de entrenamiento",
+        "map_cost_x": "Operaciones de entrenamiento,\nletras incluidas (escala log.)",
         "study": "Fine-tuning de ResNet-18 con {images} imágenes, según qué capas se entrenan",
         "study_x": "Capas entrenadas, y cuántos parámetros tienen",
         "study_y": "Exactitud (accuracy) de validación (%, escala logit):\n"
@@ -293,6 +303,14 @@ WORDS = {
         "letters_data": "{dataset} images",
         "letters_alike": "letter with the shape of a digit (by correlation)",
         "letters_first": "like", "letters_other": "others,\nrandom",
+        # The study (estudio/)
+        "map": "Who wins? Accuracy of the best, and its lead over the best of the other kind",
+        "map_x": "Training images", "map_scratch": "from scratch wins",
+        "map_pretrained": "pretrained wins", "map_open": "undecided (the 95% CI contains 0)",
+        "map_gap": "+{points} points", "map_error": "Error (%, log scale), 95% CI",
+        "map_curves": "Error by training images",
+        "map_cost": "Error by training operations",
+        "map_cost_x": "Training operations,\nletters included (log scale)",
         "study": "Fine-tuning ResNet-18 on {images} images, by which layers are trained",
         "study_x": "Trained layers, and how many parameters they have",
         "study_y": "Validation accuracy (%, logit scale):\nmean ± standard deviation of the folds",
