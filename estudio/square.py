@@ -8,6 +8,7 @@ The test set is read by none. What they write is left in estudio/cells.
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -87,12 +88,13 @@ def drawn(data: Dataset, rows: np.ndarray, draws: int, seed: int) -> np.ndarray:
 
 
 def load(domain: str, draws: int | None, size: int) -> tuple[Dataset, np.ndarray, np.ndarray]:
-    """The judge's images and those of the first draws, and where in them the two are.
+    """The images of the first draws, where nobody judges, or of all and of the judge; their rows.
 
-    The second are int64, shape (draws, size): fewer columns where there are fewer images.
+    The draws' are int64, shape (draws, size): fewer columns where there are fewer images.
     """
     place = CELLS / "datos" / domain
     data, judge = dataset.load(place), dataset.load_array(place / "judge.npy")
+    judge = judge if draws is None else judge[:0]
     rows = dataset.load_array(place / "draws.npy")[:draws, :size]
     used = np.unique(np.concatenate([judge, rows.ravel()]))
     return data.take(used), np.searchsorted(used, judge), np.searchsorted(used, rows)
@@ -184,7 +186,8 @@ def choose(domain: str, name: str, choice: str) -> None:
         parts = splits.stratified_folds(data.take(of_draw), INNER_PARTS, numerics.tuning_seed(seed))
         fold[of_draw] = np.where(parts == 0, 0, -1)
     arm = read_arm(name, data)
-    trainings = [arm.training(option, int((folds[0] == -1).sum())) for option in arm.options]
+    images = int((folds[0] == -1).sum())
+    trainings = [replace(arm.training(one, images), every_epoch=False) for one in arm.options]
     losses = run(
         inner_loss, [*product(range(len(trainings)), range(len(rows)))],
         (trainings, arm.inputs(), data.labels, folds),
