@@ -148,7 +148,8 @@ def test_what_is_left_out_is_counted_and_named(raw, capsys):
     assert facts["left_out"] == kinds
     printed = capsys.readouterr().out.splitlines()
     assert "pictures: 2 left out, .txt: cat/0.txt" in printed
-    assert printed[-2:] == [
+    assert "without a level of 64 or more" in printed[-1]
+    assert printed[-3:-1] == [
         "pictures: 2 left out, as a picture of their class has the same bytes: cat/01.png, "
         "cat/9.png",
         "pictures: 1 of several frames, of which the first is taken: dog/a.gif",
@@ -210,6 +211,8 @@ PARTS = "expected folders of parts (train, val, test) alone, or of classes alone
         ("train/a/1 train/b/1 train/b/2 test/a/1 test/b/1", ["train/a: expected at least 2 imag"]),
         ("train/a/1 train/b/1 more/a/1 more/b/1", [f"more: {PARTS} beside train: rename"]),
         ("a/train/1 a/test/2 b/train/3 b/test/4", ["a/test: expected test/a,", "b/test: expected"]),
+        ("treino/a/1 treino/b/1 teste/a/1 teste/b/1", ["teste, treino: expected classes, found"]),
+        ("trainA/1 testA/1 trainB/1 testB/1", ["testA, testB, trainA, trainB: expected classes"]),
     ],
 )
 def test_too_few_classes_and_other_parts(tmp_path, files, expected):

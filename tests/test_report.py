@@ -472,15 +472,14 @@ def test_the_tables_of_the_study_are_said_where_they_have_rows(digits):
     assert "con MNIST, no con estas imágenes" in other and "estudio" not in other
 
 
-def test_a_mistake_in_the_template_is_named_with_its_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(language, "TEMPLATES", tmp_path)
+def test_a_mistake_in_the_template_is_named_with_its_line(tmp_path):
     for text, said in (
         ("uno\n{{ dos|percent }\n", "line 2: "),
         ("{{ nadie }}", ": 'nadie' is undef"),
     ):
         (tmp_path / "informe.en.md.j2").write_text(text)
-        with pytest.raises(UserError, match=rf"templates/informe\.en\.md\.j2.*{said}"):
-            language.render("informe", ENGLISH, {})
+        with pytest.raises(UserError, match=rf"/informe\.en\.md\.j2.*{said}"):
+            language.render("informe", ENGLISH, {}, tmp_path)
 
 
 def test_numbers_and_lists_as_their_readers_write_them():

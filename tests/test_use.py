@@ -138,3 +138,18 @@ def test_a_preset_is_what_dvc_writes_and_the_committed_params_are_mnists(preset,
     current = ROOT / "params.yaml"
     if preset == "mnist" and params.load(current)["dataset"] == "MNIST":
         assert file.read_bytes() == current.read_bytes()
+
+
+def test_what_is_right_for_a_folder_stays_and_the_folds_are_no_more_than_it_has(
+    project, photographs, capsys
+):
+    for number in (3, 4, 5):
+        (photographs / f"train/lotos/{number}.jpg").unlink()
+    photographs.chmod(0o555)
+    apply_overrides(PARAMS, ["preprocess.conflicts=drop"])
+    use.use("fotos", photographs)
+    printed = capsys.readouterr().out
+    assert "preprocess.conflicts: drop" in printed and "preprocess.folds: 3" in printed
+    chosen = params.load()["preprocess"]
+    assert (chosen["conflicts"], chosen["folds"]) == ("drop", 3)
+    assert Path("data/fotos/raw").stat().st_mode & 0o200

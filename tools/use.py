@@ -3,7 +3,8 @@
 Says what it takes for what in the folder, copies it to data/NAME/raw under `dvc add` (and replaces
 what is there), and writes the params.yaml that suits the pictures, out of presets/. Without a
 folder the pictures in data/NAME/raw are taken. All that it chose stands in params.yaml; seed,
-threads, device, numerics and compare.language stay as they are.
+threads, device, numerics and compare.language stay as they are; with pictures of one's own
+preprocess.groups, .conflicts and .fit, too.
 """
 
 import argparse
@@ -42,6 +43,7 @@ GENERAL = {
     "seed": params.Seed, "threads": params.Threads,
     "device": params.Device, "numerics": params.Numerics, "compare.language": LanguageName,
 }  # fmt: skip
+FOLDER = ("groups", "conflicts", "fit")  # of preprocess: what is right for a folder, which stays
 SAMPLE = 200  # pictures that are opened to see their sizes
 SMALL = 64  # pixels of the longer side up to which grey pictures are like MNIST's
 MANY = 1000  # pictures from which on tuning all layers, and its control, are worth their time
@@ -95,7 +97,9 @@ def use(name: str, source: Path | None = None, every: bool = False, network: str
         return
     raw = Path("data", name, "raw")
     root = source or raw
-    look = folder.look(root)
+    fields = folder.Params.model_fields
+    kept = {key: params.read(f"preprocess.{key}", fields[key].annotation) for key in FOLDER}
+    look = folder.look(root, grouped=kept["groups"] == "auto")
     if look.unclear:
         raise UserError(f"{root}: {look.unclear}")
     sizes = sample(root, look.files)
@@ -105,11 +109,21 @@ def use(name: str, source: Path | None = None, every: bool = False, network: str
     if subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", raw]).returncode:
         raise UserError(f"dvc add {raw}: expected it to end well, found an error, above")
     preset, overrides, reasons = choose(look.classes, sizes, every, say)
-    chosen = write_params(preset, [*general, f"dataset='{name}'"], overrides, network)
+    usual = params.load(PRESETS / f"{preset}.yaml")["preprocess"]
+    for key, value in kept.items():
+        if value != usual[key]:
+            overrides.append(f"preprocess.{key}={value}")
+            reasons.append(f"  preprocess.{key}: {say('use_kept', value=value)}")
+    least = min(both[0] for both in look.classes.values())
     train, test = (sum(counts) for counts in zip(*look.classes.values(), strict=True))
     if not test:
-        test = round(train * chosen["preprocess"]["test_share"])
+        test = round(train * usual["test_share"])
         train -= test
+        least -= max(1, round(least * usual["test_share"]))
+    if 2 <= least < usual["folds"]:
+        overrides.append(f"preprocess.folds={least}")
+        reasons.append(f"  preprocess.folds: {say('use_folds', folds=least)}")
+    chosen = write_params(preset, [*general, f"dataset='{name}'"], overrides, network)
     print("\n".join(reasons))
     print(duration(chosen, train, test, chosen["preprocess"]["image_size"], say))
 
@@ -180,7 +194,10 @@ def describe(root: Path, look: folder.Look, sizes: Sample, say: Language) -> lis
     if look.origins:
         where, count = look.origins
         origins = say("use_origins", count=count, where=say.term(where))
-    left_out = [f"{count} {say.term(kind)} ({one})" for kind, (count, one) in look.left_out.items()]
+    left_out = [
+        f"{count} {say.term(kind)} ({printable(one)})"
+        for kind, (count, one) in look.left_out.items()
+    ]
     smallest, largest = ("{} × {}".format(*size) for size in (sizes.smallest, sizes.largest))
     examples = ", ".join(look.files[:: -(-len(look.files) // 3)])
     return [
@@ -201,6 +218,7 @@ def few(items: Sequence[str], most: int, say: Language) -> str:
 def copy(source: Path, raw: Path) -> None:
     """Replace `raw` by a copy of the folder, once all of it is copied; hidden files stay behind."""
     part = WORK / "raw"
+    make_writable(part)
     shutil.rmtree(part, ignore_errors=True)  # of a run that was stopped
     total = sum(len(names) for _, _, names in os.walk(source, followlinks=True))
     with bar(total, "copied", "file") as progress:
@@ -211,10 +229,17 @@ def copy(source: Path, raw: Path) -> None:
 
         hidden = shutil.ignore_patterns(".*")
         shutil.copytree(source, part, ignore=hidden, copy_function=copy_one)
+    make_writable(part)  # folders have the rights of the originals
     raw.parent.mkdir(parents=True, exist_ok=True)
     if raw.exists():
         shutil.rmtree(raw)
     part.rename(raw)
+
+
+def make_writable(root: Path) -> None:
+    """Let a tree of folders, if it is there, be renamed and deleted."""
+    for path, _, _ in os.walk(root):
+        os.chmod(path, 0o755)
 
 
 def choose(

@@ -24,7 +24,7 @@ from taller.datasets.pictures import Facts
 from taller.datasets.splits import choose_test
 
 HEADER = ["file", "group"]
-DARK = 64  # levels: a set without a brighter one is likely of more bits than it says
+DARK = 64  # levels: a picture without a brighter one is likely of more bits than it says
 
 
 class Params(params.Section):
@@ -68,17 +68,20 @@ class Look:
     unclear: str | None
 
 
-def look(root: Path) -> Look:
-    """Say what a folder of pictures is taken for, by names alone; `read` takes it for the same."""
+def look(root: Path, *, grouped: bool = True) -> Look:
+    """Say what a folder of pictures is taken for, by names alone; `read` takes it for the same.
+
+    `grouped` is whether origins count, as `preprocess.groups` says.
+    """
     listing = Listing(root)
     counts = Counter((one.name, one.side == "test") for one in listing.pictures)
     groups, unclear = None, None
     try:
-        refuse(listing.wrong or filter(None, [listing.mixed()]))
-        groups = _groups(listing)
+        refuse(listing.wrong or filter(None, [grouped and listing.mixed()]))
+        groups = _groups(listing, grouped=grouped)
     except UserError as error:
         unclear, *more = str(error).splitlines()
-        unclear += f" (and {len(listing.wrong) - 1} more)" if more else ""
+        unclear += f" (and {(len(listing.wrong) or len(more) + 1) - 1} more)" if more else ""
     return Look(
         listing.parts,
         {name: (counts[name, False], counts[name, True]) for name in listing.names},
@@ -166,8 +169,9 @@ def read(raw: Path, chosen: Params, seed: int) -> tuple[Dataset, Dataset, dict]:
             f"pictures: {near.dissolved} look like one shot, but are more than 5 % of all, "
             f"and so not kept together; if they belong together, say so in {GROUPS}"
         )
-    if (brightest := max(int(images[part].max()) for part in chunks(images))) < DARK:
-        print(f"pictures: the brightest level is {brightest} of 255: are they of other bits?")
+    brightest = np.concatenate([images[part].max(axis=(1, 2, 3)) for part in chunks(images)])
+    dark = [file for file, level in zip(files, brightest, strict=True) if level < DARK]
+    _list(f"without a level of {DARK} or more, of 255: are they of other bits?", dark)
     sizes = sorted((facts[row].size for row in rows), key=lambda size: (size[0] * size[1], size))
     described = {
         "parts": listing.parts,

@@ -17,15 +17,18 @@ GROUPS = "groups.csv"
 # The parts of a data set as people call them, whatever the case, with words around them
 # (training_set, seg_train, images-val, test1), which are left out where they tell no classes.
 PARTS = {
-    "train": "train|training|entrenamiento",
+    "train": "train|training|trainval|entrenamiento",
     "val": "val|valid|validation|validate|dev|validaci[oó]n",
     "test": "test|testing|pruebas?",
     "pred": "pred|predict|prediction",  # pictures of which nobody says the class
 }
+# With whatever is around them (train_cropped, rps-test-set, testA), which alone is not certain.
+WORD_PARTS = {part: rf"(?<![^\W\d_])(?i:{words})(?![a-zà-ÿ])" for part, words in PARTS.items()}
 AROUND = "(?:seg|sets?|data|images?|imgs?|pictures?|photos?|split)*"
 IMAGES = "images?|imgs?|pictures?|photos?|jpe?g|png|fotos|im[aá]genes"
 # What lies beside pictures, and has no class of its own.
 MASKS = "masks?|labels?|annotations?|segmentations?|gt|groundtruth|b?boxes"
+WORD_MASKS = rf"(?i)(?<![^\W\d_])({MASKS})(?![^\W\d_])"  # "Lung masks", beside images alone
 # What file managers, disks, cameras and archives put beside pictures.
 PROGRAMS = (
     r"thumbs\.db|desktop\.ini|__macosx|@eadir|#recycle|\$recycle\.bin|lost\+found|"
@@ -83,7 +86,7 @@ class Listing:
         }
         self.wrong |= {f"{file}: expected pictures in a folder for each class" for file in loose}
         # Otherwise what is wrong would be the reason for some of these.
-        self.wrong = self.wrong or {*self._check()}
+        self.wrong = self.wrong or {*self._check(folders)}
         self.names = tuple(sorted(set().union(*self._classes.values())))
         # Python orders text by code points, which is the order of its bytes in UTF-8.
         self.pictures.sort(key=lambda one: one.file)
@@ -139,7 +142,11 @@ class Listing:
         """
         folders, files = self._inside(folder)
         images = [one for one in folders if re.fullmatch(IMAGES, _letters(one))]
-        masks = [one for one in folders if re.fullmatch(MASKS, _letters(one))]
+        masks = [
+            one
+            for one in folders
+            if re.fullmatch(MASKS, _letters(one)) or (images and re.search(WORD_MASKS, _last(one)))
+        ]
         if masks and (images or files):
             for one in masks:
                 self._leave_out(one, "masks")
@@ -218,7 +225,9 @@ class Listing:
                 self.wrong.add(f"{group}: expected pictures, found none")
             self.pictures += [Listed(file, side, name, _last(group)) for file in files]
 
-    def _check(self) -> Iterator[str]:
+    def _check(self, folders: list[str]) -> Iterator[str]:
+        if not self.parts and not self.has_groups:
+            yield from _hidden_parts(folders, [self._enter(one)[1:] for one in folders])
         if "test" in self.parts and "train" not in self.parts:
             yield f"train: expected a folder beside {self.parts['test'][0]}, found none"
             return
@@ -230,6 +239,19 @@ class Listing:
         if len(self.parts) == 2:
             for name in self._classes["train"] ^ self._classes["test"]:
                 yield f"{name}: expected this class in train and in test, found it in one of them"
+
+
+def _hidden_parts(folders: list[str], inside: list[tuple[list[str], list[str]]]) -> Iterator[str]:
+    """A line where folders that stand for classes may be parts that are called something else."""
+    says = {part for one in folders for part in PARTS if re.search(WORD_PARTS[part], _last(one))}
+    within = [{*map(_last, deeper)} for deeper, files in inside if not files]
+    alike = len(within) == len(folders) > 1 and all(one == within[0] for one in within)
+    if {"train"} < says or (alike and len(within[0]) > 1):
+        names = ", ".join(map(_last, folders))
+        yield (
+            f"{names}: expected classes, found what may be parts: call these train, val and test; "
+            f"if they are classes, and the same origins are in each, list those in {GROUPS}"
+        )
 
 
 def _last(file: str) -> str:

@@ -76,7 +76,7 @@ def context(
         "largest": winner.scores(LARGEST_CLASS[metric]).mean(),
         "share": winner.scores(LARGEST_CLASS["accuracy"]).mean(),
         "votes": {
-            one: one.mean(VOTES[metric]).value for one in models if comparison.over_votes(one)
+            one: one.mean(VOTES[metric]).value for one in models if VOTES[metric] in one.splits
         },
         "chosen": [(one, _chosen(one)) for one in models if "chosen" in one.fit],
         "networks": max((one.fit["start"]["networks"] for one in pretrained), default=0),

@@ -152,20 +152,29 @@ class Comparison:
     @cached_property
     def over_largest_class(self) -> dict[Result, Posterior]:
         """Each model minus always naming the largest class of the images that it trained on."""
-        return {one: self._over(one, LARGEST_CLASS) for one in self.models}
+        largest = LARGEST_CLASS[self.metric]
+        return {one: self._over(one.scores(self.metric), one, largest) for one in self.models}
 
     @cached_property
     def skilled(self) -> list[Result]:
         """The models that beat always naming the largest class; the others are never better."""
         return [one for one, over in self.over_largest_class.items() if over.verdict == "better"]
 
-    def over_votes(self, result: Result) -> Posterior | None:
-        """A model minus ImageNet's own head; None where it has none."""
-        return self._over(result, VOTES) if VOTES[self.metric] in result.splits else None
+    @cached_property
+    def voting(self) -> Result | None:
+        """The best model with ImageNet's own head, if this beats naming the largest class."""
+        votes, largest = VOTES[self.metric], LARGEST_CLASS[self.metric]
+        best = next((one for one in self.ranking if votes in one.splits), None)
+        if best and self._over(best.scores(votes), best, largest).verdict == "better":
+            return best
+        return None
 
-    def _over(self, result: Result, others: dict[Metric, str]) -> Posterior:
-        differences = result.scores(self.metric) - result.scores(others[self.metric])
-        return intervals.bayesian_correlated_t(differences, result.overlap, self.rope)
+    def over_votes(self, result: Result) -> Posterior:
+        """A model of the `ranking` minus ImageNet's own head, which `voting` has."""
+        return self._over(result.scores(self.metric), self.voting, VOTES[self.metric])
+
+    def _over(self, scores: np.ndarray, of: Result, other: str) -> Posterior:
+        return intervals.bayesian_correlated_t(scores - of.scores(other), of.overlap, self.rope)
 
     @cached_property
     def pairs(self) -> list[Pair]:
