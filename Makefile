@@ -9,7 +9,7 @@ PYTEST := .venv/bin/python -m pytest --numprocesses auto --dist loadfile
 .PHONY: help setup repro use test verify bench exps cambios predict pizarra ajuste estudio worker lint
 help:
 	@echo 'make repro     the whole pipeline, or what of it is out of date'
-	@echo 'make use DATASET=NAME FROM=FOLDER   your own pictures; ALL=1: and what takes long'
+	@echo 'make use DATASET=NAME FROM=FOLDER   your own pictures; ALL=1 adds what takes long'
 	@echo 'make predict IMAGE=photo.png   what the trained model sees in a picture'
 	@echo 'make pizarra   a page to draw a digit on, which all contestants read; PORT=8001; LAN=1: for'
 	@echo '               all telephones of a class room'
@@ -41,9 +41,10 @@ EXTRAS = $(patsubst .venv/.ready-%,[%],$(filter-out .venv/.ready,$@))
 setup: .venv/.ready
 
 # Before the first stage: params.yaml is checked, and the page of plots made to work offline.
-repro: $(if $(SCHEDULER),.venv/.ready-cluster,setup)
-	@.venv/bin/python -m tools.prepare
+repro:
 	@echo 'runs what is out of date: MNIST from nothing 8 to 20 minutes on two cores, and 250 MB'
+	@$(MAKE) --no-print-directory $(if $(SCHEDULER),.venv/.ready-cluster,setup)
+	@.venv/bin/python -m tools.prepare
 	.venv/bin/dvc --wait-for-lock repro
 	@echo 'the answer: resultados/informe.md'
 
@@ -90,7 +91,7 @@ bench: .venv/.ready-bench
 # A pipeline of its own, on the data and the pretrained networks that params.yaml asks for.
 ajuste estudio: $(if $(SCHEDULER),.venv/.ready-cluster,setup)
 	.venv/bin/dvc --wait-for-lock repro download preprocess pretrain
-	cd estudio && dvc --wait-for-lock repro $(if $(filter estudio,$@),cobertura mapa,$@)
+	cd estudio && dvc --wait-for-lock repro $(if $(filter estudio,$@),estudio cobertura mapa,$@)
 
 # A process for each core, pinned as stages are (stages/__init__.py) before NumPy is imported.
 worker: $(if $(SCHEDULER),.venv/.ready-cluster)

@@ -117,12 +117,13 @@ def test_metrics_are_of_the_metric_that_decides(workdir, monkeypatch):
     answers = results.write(*models, pairs=["resnet18-cnn"], metric="balanced_accuracy")
     monkeypatch.setattr("stages.compare.draw_pictures", lambda *_: {})
     compare()
-    tests = [balanced_accuracy_score(true, log.argmax(axis=1)) for true, log in answers.values()]
-    assert read("metrics.json") == {
-        "cnn": {"cv": 0.91, "test": pytest.approx(tests[0], abs=5e-5)},
-        "resnet18": {"cv": 0.72, "test": pytest.approx(tests[1], abs=5e-5)},
-        "resnet18-cnn": {"diff": -0.19, "is": "worse"},
-    }
+    metrics = read("metrics.json")
+    assert metrics["resnet18-cnn"] == {"diff_balanced": -0.19, "is_balanced": "worse"}
+    for name, (true, log), one in zip(
+        ("cnn", "resnet18"), answers.values(), THREE[1:], strict=True
+    ):
+        assert metrics[name]["test"] == pytest.approx((log.argmax(axis=1) == true).mean(), abs=5e-5)
+        assert metrics[name]["cv"] == pytest.approx(np.mean(one.scores), abs=5e-5)
     assert read("detalle.json")["winner"] == "cnn"
     table = pd.read_csv("resultados/comparacion_metrics.csv")
     assert table["Accuracy"].tolist() == pytest.approx([np.mean(HIGH), np.mean(NEAR)], abs=5e-5)

@@ -362,11 +362,11 @@ def main() -> None:
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("source", metavar="FOLDER", nargs="?", type=Path, help="of pictures")
     parser.add_argument(
-        "--all", dest="every", action="store_true", help="what takes long takes part, too"
+        "--all", dest="every", action="store_true", help="add the networks that take long"
     )
     parser.add_argument(
         "--network", choices=[LITE0, "resnet18"], default=LITE0,
-        help="whose weights of ImageNet's fine-tuning of photographs starts from",
+        help="the network with ImageNet's weights that is fine-tuned on photographs",
     )  # fmt: skip
     asked = parser.parse_args()
     with one_line("use"):

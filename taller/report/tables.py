@@ -56,12 +56,14 @@ def _row(result: Result, say: Language) -> dict[str, object]:
 def metrics(comparison: Comparison, pairs: Sequence[str]) -> dict[str, dict[str, float | str]]:
     """The content of ``metrics.json``.
 
-    All by the metric that decides. Of each model ``cv`` and ``test``; of each of the pairs ``A-B``
-    whose models both take part, ``diff``, A's cross-validated minus B's, and what A ``is`` by that.
+    Each key means the same in every revision. Of each model ``cv`` and ``test``, its accuracies; of
+    each of the pairs ``A-B`` whose models both take part ``diff``, A's cross-validated minus B's,
+    and what A ``is`` by that. Where balanced accuracy decides: ``diff_balanced``, ``is_balanced``.
     """
-    models, metric = {result.name: result for result in comparison.models}, comparison.metric
+    models = {result.name: result for result in comparison.models}
+    suffix = "" if comparison.metric == "accuracy" else "_balanced"
     content: dict[str, dict[str, float | str]] = {
-        name: {"cv": _short(one.scores(metric).mean()), "test": _short(one.test[metric])}
+        name: {"cv": _short(one.scores("accuracy").mean()), "test": _short(one.test["accuracy"])}
         for name, one in models.items()
     }
     for name in pairs:
@@ -69,7 +71,8 @@ def metrics(comparison: Comparison, pairs: Sequence[str]) -> dict[str, dict[str,
         if first in models and second in models and first != second:
             pair = comparison.pair(models[first], models[second])
             verdict = "unknown" if comparison.failures else pair.verdict  # as in the report
-            content[name] = {"diff": _short(pair.difference.value), "is": verdict}
+            difference = _short(pair.difference.value)
+            content[name] = {f"diff{suffix}": difference, f"is{suffix}": verdict}
     return content
 
 
