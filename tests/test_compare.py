@@ -117,6 +117,7 @@ def test_metrics_are_of_the_metric_that_decides(workdir, monkeypatch):
     answers = results.write(*models, pairs=["resnet18-cnn"], metric="balanced_accuracy")
     monkeypatch.setattr("stages.compare.draw_pictures", lambda *_: {})
     compare()
+    tests = [balanced_accuracy_score(true, log.argmax(axis=1)) for true, log in answers.values()]
     metrics = read("metrics.json")
     assert metrics["resnet18-cnn"] == {"diff_balanced": -0.19, "is_balanced": "worse"}
     for name, (true, log), one in zip(
