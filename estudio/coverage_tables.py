@@ -29,7 +29,7 @@ from scipy import stats
 
 from taller.common import files, params, stage
 from taller.report.figures import style
-from taller.report.language import Language
+from taller.report.language import ENDINGS, Language
 from taller.statistics import intervals
 from taller.statistics.intervals import CONFIDENCE, Estimate, Posterior, Verdict
 
@@ -43,7 +43,6 @@ MEASURES = {
     "CNN − SimpleNN": ["cnn", "simple_nn"],
 }
 BOUNDS = " inferior", " superior"  # of a share's own interval
-ENDINGS = {"es": "", "en": ".en"}
 Claim = tuple[Estimate, float, Verdict]  # of one piece: the interval, p, and who is better
 
 

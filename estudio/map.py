@@ -26,14 +26,12 @@ from taller.common import files, numerics, params, stage
 from taller.common.params import Seed
 from taller.datasets import dataset
 from taller.report.figures import style
-from taller.report.language import Language, render
+from taller.report.language import ENDINGS, Language, render
 from taller.statistics.intervals import CONFIDENCE, Estimate
 
 RESULTS, TEMPLATES = HERE / "resultados", HERE / "templates"
 PRETRAINING = Path("resultados/pretrain")  # the root's
 TABLES = "mapa", "equivalencia", "pronostico", "perspectiva"
-# Of pictures in both languages. The columns of tables are Spanish, as the root's are.
-ENDINGS = {"es": "", "en": ".en"}
 # Of what one sentence asks: the same weights, fine-tuned in three ways, and SimpleNN.
 ALIKE = ("workshop", "resnet18_letters_fc", "resnet18_letters", "simple_nn")
 

@@ -59,15 +59,10 @@ def cut(domain: str) -> None:
 
 def training_images(domain: str, raw: Path, seed: int) -> Dataset:
     """Of the catalogue the training files alone are opened."""
-    if domain not in dataset.CLASSES:
-        chosen = params.read("preprocess", preprocess.Params)
-        return folder.read(raw, chosen, numerics.test_seed(seed))[0]
-    count, side = dataset.SIZES["train"], dataset.SIDE
-    images = dataset.read_idx_file(raw / "train-images-idx3-ubyte", (count, side, side))
-    labels = dataset.read_idx_file(raw / "train-labels-idx1-ubyte", (count,)).astype(np.int64)
-    writers = dataset.WRITERS.get(domain)
-    groups = None if writers is None else np.load(writers)[:count].astype(np.int64)
-    return Dataset(images[:, np.newaxis], labels, dataset.CLASSES[domain], groups)
+    if domain in dataset.CLASSES:
+        return dataset.read_idx_part(domain, raw, "train")
+    settings = params.read("preprocess", preprocess.Params)
+    return folder.read(raw, settings, numerics.test_seed(seed))[0]
 
 
 def drawn(data: Dataset, rows: np.ndarray, draws: int, seed: int) -> np.ndarray:

@@ -20,15 +20,13 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from taller.common import files, params, stage
 from taller.common.terminal import UserError
 from taller.report.figures import style
-from taller.report.language import Language
+from taller.report.language import ENDINGS, Language
 from taller.statistics.intervals import corrected_interval, corrected_t_test, holm
 
 RESULTS = Path("resultados")
 SCRATCH = ("simple_nn", "cnn")
 WORKSHOP = "workshop"  # a cell beside the others: the workshop's own training
 LOOKS = {"none": ("#CC79A7", "v"), "letters": ("#56B4E9", "^"), "imagenet": ("#E69F00", "P")}
-# In every language: `compare`, which alone knows the report's, does not draw this picture.
-ENDINGS = {"es": "", "en": ".en"}
 TICKS = (20, 40, 60, 80, 90, 95, 98, 99, 99.5, 99.8)  # percent
 APART = 0.14  # between the sources of one column, in columns
 

@@ -85,7 +85,7 @@ def test_imagenets_own_head_is_held_against_what_was_trained(workdir):
     votes = {"imagenet_votes": 0.93, "imagenet_votes_balanced": 0.95}
     comparison = made(SIMPLE, TUNED.but(source="imagenet", metrics=votes))
     tuned = comparison.models[1]
-    assert comparison.voting is tuned
+    assert comparison.imagenet_head is tuned
     posterior = CorrelatedTTest.probs(np.full(3, 0.93), np.array(tuned.scores("accuracy")), 0.005)
     assert comparison.over_votes(tuned) == pytest.approx(posterior)
 

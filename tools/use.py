@@ -43,7 +43,7 @@ GENERAL = {
     "seed": params.Seed, "threads": params.Threads,
     "device": params.Device, "numerics": params.Numerics, "compare.language": LanguageName,
 }  # fmt: skip
-FOLDER = ("groups", "conflicts", "fit")  # of preprocess: what is right for a folder, which stays
+STAYING = ("groups", "conflicts", "fit")  # of preprocess, with pictures of one's own
 SAMPLE = 200  # pictures that are opened to see their sizes
 SMALL = 64  # pixels of the longer side up to which grey pictures are like MNIST's
 MANY = 1000  # pictures from which on tuning all layers, and its control, are worth their time
@@ -98,8 +98,8 @@ def use(name: str, source: Path | None = None, every: bool = False, network: str
     raw = Path("data", name, "raw")
     root = source or raw
     fields = folder.Params.model_fields
-    kept = {key: params.read(f"preprocess.{key}", fields[key].annotation) for key in FOLDER}
-    look = folder.look(root, grouped=kept["groups"] == "auto")
+    staying = {key: params.read(f"preprocess.{key}", fields[key].annotation) for key in STAYING}
+    look = folder.look(root, grouped=staying["groups"] == "auto")
     if look.unclear:
         raise UserError(f"{root}: {look.unclear}")
     sizes = sample(root, look.files)
@@ -110,10 +110,10 @@ def use(name: str, source: Path | None = None, every: bool = False, network: str
         raise UserError(f"dvc add {raw}: expected it to end well, found an error, above")
     preset, overrides, reasons = choose(look.classes, sizes, every, say)
     usual = params.load(PRESETS / f"{preset}.yaml")["preprocess"]
-    for key, value in kept.items():
+    for key, value in staying.items():
         if value != usual[key]:
             overrides.append(f"preprocess.{key}={value}")
-            reasons.append(f"  preprocess.{key}: {say('use_kept', value=value)}")
+            reasons.append(f"  preprocess.{key}: {say('use_staying', value=value)}")
     least = min(both[0] for both in look.classes.values())
     train, test = (sum(counts) for counts in zip(*look.classes.values(), strict=True))
     if not test:
@@ -124,7 +124,7 @@ def use(name: str, source: Path | None = None, every: bool = False, network: str
         overrides.append(f"preprocess.folds={least}")
         reasons.append(f"  preprocess.folds: {say('use_folds', folds=least)}")
     chosen = write_params(preset, [*general, f"dataset='{name}'"], overrides, network)
-    print("\n".join(reasons))
+    print(with_network("\n".join(reasons), network))
     print(duration(chosen, train, test, chosen["preprocess"]["image_size"], say))
 
 
@@ -283,15 +283,19 @@ def write_params(
     With another `network` the sections of Lite0, in preset and `overrides`, are that network's
     and have its name.
     """
-    new, text = WORK / "params.yaml", (PRESETS / f"{preset}.yaml").read_text("utf-8")
-    if network != LITE0:
-        sections = rf"{LITE0}(?! \()|\blite0"  # not where a comment explains the name
-        text, *overrides = (re.sub(sections, network, one) for one in [text, *overrides])
-    files.write_text(new, text)
-    apply_overrides(new, [*general, *overrides])
-    shutil.copyfile(params.PARAMS_FILE, f"{params.PARAMS_FILE}.bak")
-    new.replace(params.PARAMS_FILE)
+    new, old = WORK / "params.yaml", Path(params.PARAMS_FILE)
+    text = (PRESETS / f"{preset}.yaml").read_text("utf-8")
+    files.write_text(new, with_network(text, network))
+    apply_overrides(new, [*general, *(with_network(one, network) for one in overrides)])
+    if new.read_bytes() != old.read_bytes():  # twice the same: the copy is still the older one
+        shutil.copyfile(old, f"{old}.bak")
+    new.replace(old)
     return params.load()
+
+
+def with_network(text: str, network: str) -> str:
+    """A text on Lite0's sections, for those of another network; comments explain both names."""
+    return text if network == LITE0 else re.sub(rf"{LITE0}(?! \()|\blite0", network, text)
 
 
 def duration(chosen: dict, train: int, test: int, stored: int, say: Language) -> str:

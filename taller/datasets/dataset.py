@@ -160,12 +160,15 @@ def read_idx(name: str, raw: Path) -> tuple[Dataset, Dataset]:
     UserError
         Naming a file that is missing, not IDX, or of another shape or other labels than the set's.
     """
-    writers = np.load(WRITERS[name]).astype(np.int64) if name in WRITERS else None
-    groups = (None, None) if writers is None else np.split(writers, [SIZES["train"]])
-    return _part(name, raw, "train", groups[0]), _part(name, raw, "t10k", groups[1])
+    return read_idx_part(name, raw, "train"), read_idx_part(name, raw, "t10k")
 
 
-def _part(name: str, raw: Path, part: str, groups: np.ndarray | None) -> Dataset:
+def read_idx_part(name: str, raw: Path, part: str) -> Dataset:
+    """The ``train`` or the ``t10k`` images of `read_idx`; no file of the other part is opened."""
+    groups = None
+    if name in WRITERS:
+        writers = np.load(WRITERS[name]).astype(np.int64)
+        groups = np.split(writers, [SIZES["train"]])[[*SIZES].index(part)]
     images = read_idx_file(raw / f"{part}-images-idx3-ubyte", (SIZES[part], SIDE, SIDE))
     file = raw / f"{part}-labels-idx1-ubyte"
     labels, names = read_idx_file(file, (SIZES[part],)), CLASSES[name]

@@ -81,7 +81,7 @@ def look(root: Path, *, grouped: bool = True) -> Look:
         groups = _groups(listing, grouped=grouped)
     except UserError as error:
         unclear, *more = str(error).splitlines()
-        unclear += f" (and {(len(listing.wrong) or len(more) + 1) - 1} more)" if more else ""
+        unclear += " (and more)" if more else ""
     return Look(
         listing.parts,
         {name: (counts[name, False], counts[name, True]) for name in listing.names},

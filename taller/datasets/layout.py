@@ -243,10 +243,12 @@ class Listing:
 
 def _hidden_parts(folders: list[str], inside: list[tuple[list[str], list[str]]]) -> Iterator[str]:
     """A line where folders that stand for classes may be parts that are called something else."""
-    says = {part for one in folders for part in PARTS if re.search(WORD_PARTS[part], _last(one))}
+    mentioned = {
+        part for one in folders for part in PARTS if re.search(WORD_PARTS[part], _last(one))
+    }
     within = [{*map(_last, deeper)} for deeper, files in inside if not files]
     alike = len(within) == len(folders) > 1 and all(one == within[0] for one in within)
-    if {"train"} < says or (alike and len(within[0]) > 1):
+    if {"train"} < mentioned or (alike and len(within[0]) > 1):
         names = ", ".join(map(_last, folders))
         yield (
             f"{names}: expected classes, found what may be parts: call these train, val and test; "

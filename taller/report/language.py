@@ -16,6 +16,8 @@ import numpy as np
 from taller.common.terminal import UserError
 
 TEMPLATES = Path(__file__).parent / "templates"
+# Of the pictures that are drawn in both languages at once, as `compare` does not draw them.
+ENDINGS = {"es": "", "en": ".en"}
 SPACE = "\u00a0"
 FENCED = re.compile(r"^((?:```|---\n).*?^(?:```|---)$)", re.MULTILINE | re.DOTALL)
 RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -261,7 +263,7 @@ WORDS = {
         "use_many": "participan, pues hay muchas imágenes",
         "use_asked": "participan, como se pidió",
         "use_few": "no participan, con menos de {images} imágenes; ALL=1 los añade",
-        "use_kept": "{value}, como decía params.yaml",
+        "use_staying": "{value}, como decía params.yaml",
         "use_folds": "{folds}, pues la clase menor no tiene más imágenes de entrenamiento",
         "use_time": "make repro tardará unos {minutes} min, con {cores} núcleos y sin GPU",
     },
@@ -347,7 +349,7 @@ WORDS = {
         "use_long": "finetune.lite0_todo and finetune.control, with all their layers: {why}",
         "use_many": "take part, as there are many pictures", "use_asked": "take part, as asked",
         "use_few": "left out, with fewer than {images} pictures; ALL=1 adds them",
-        "use_kept": "{value}, as params.yaml had it",
+        "use_staying": "{value}, as params.yaml had it",
         "use_folds": "{folds}, as the smallest class has no more training pictures",
         "use_time": "make repro will take about {minutes} min, on {cores} cores and without a GPU",
     },

@@ -161,7 +161,7 @@ class Comparison:
         return [one for one, over in self.over_largest_class.items() if over.verdict == "better"]
 
     @cached_property
-    def voting(self) -> Result | None:
+    def imagenet_head(self) -> Result | None:
         """The best model with ImageNet's own head, if this beats naming the largest class."""
         votes, largest = VOTES[self.metric], LARGEST_CLASS[self.metric]
         best = next((one for one in self.ranking if votes in one.splits), None)
@@ -170,8 +170,8 @@ class Comparison:
         return None
 
     def over_votes(self, result: Result) -> Posterior:
-        """A model of the `ranking` minus ImageNet's own head, which `voting` has."""
-        return self._over(result.scores(self.metric), self.voting, VOTES[self.metric])
+        """A model of the `ranking` minus ImageNet's own head, which `imagenet_head` has."""
+        return self._over(result.scores(self.metric), self.imagenet_head, VOTES[self.metric])
 
     def _over(self, scores: np.ndarray, of: Result, other: str) -> Posterior:
         return intervals.bayesian_correlated_t(scores - of.scores(other), of.overlap, self.rope)
