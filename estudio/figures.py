@@ -30,7 +30,7 @@ def winners(squares: Sequence, say: Language) -> Figure:
     """Domains by numbers of images: who wins, in its kind's colour, hatched where undecided."""
     domains = [*dict.fromkeys(one.best.domain for one in squares)]
     sizes = sorted({one.best.images for one in squares})
-    figure = Figure((1.5 + 1.9 * len(sizes), 1.6 + 1.15 * len(domains)))
+    figure = Figure((max(style.WIDTH, 1.5 + 1.9 * len(sizes)), 1.6 + 1.15 * len(domains)))
     axes, kinds = figure.subplots(), {True: "map_scratch", False: "map_pretrained"}
     for one in squares:
         x, y = sizes.index(one.best.images), domains.index(one.best.domain)

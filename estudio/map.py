@@ -75,7 +75,9 @@ class Cell:
         if self.facts["stem"] == "random":
             return say("study_workshop", source=source)
         layers = self.facts["trained"]
-        return f"{name}, {source}, {say('study_all') if layers == 'all' else ', '.join(layers)}"
+        words = {"all": say("map_all"), "fc": say("map_last")}
+        layers = layers if layers == "all" else ", ".join(layers)
+        return f"{name}, {source}, {words.get(layers, layers)}"
 
 
 class Bootstrap:

@@ -222,6 +222,7 @@ WORDS = {
         "letters_first": "como", "letters_other": "otras,\nal azar",
         # The study (estudio/): what pays where.
         "map": "¿Quién gana? Exactitud de la mejor, y su ventaja sobre la mejor de la otra clase",
+        "map_all": "todas las capas", "map_last": "última capa",
         "map_x": "Imágenes de entrenamiento", "map_scratch": "gana desde cero",
         "map_pretrained": "gana preentrenada", "map_open": "sin decidir (el IC 95 % contiene el 0)",
         "map_gap": "+{points} puntos", "map_error": "Error (%, escala log.), IC 95 %",
@@ -309,7 +310,8 @@ WORDS = {
         "letters_first": "like", "letters_other": "others,\nrandom",
         # The study (estudio/)
         "map": "Who wins? Accuracy of the best, and its lead over the best of the other kind",
-        "map_x": "Training images", "map_scratch": "from scratch wins",
+        "map_x": "Training images", "map_all": "all layers", "map_last": "last layer",
+        "map_scratch": "from scratch wins",
         "map_pretrained": "pretrained wins", "map_open": "undecided (the 95% CI contains 0)",
         "map_gap": "+{points} points", "map_error": "Error (%, log scale), 95% CI",
         "map_curves": "Error by training images",
