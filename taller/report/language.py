@@ -222,8 +222,8 @@ WORDS = {
         "letters_first": "como", "letters_other": "otras,\nal azar",
         # The study (estudio/): what pays where.
         "map": "¿Quién gana? Exactitud de la mejor, y su ventaja sobre la mejor de la otra clase",
-        "map_all": "todas las capas", "map_last": "última capa",
-        "map_x": "Imágenes de entrenamiento", "map_scratch": "gana desde cero",
+        "map_x": "Imágenes de entrenamiento",
+        "map_all": "todas las capas", "map_last": "última capa", "map_scratch": "gana desde cero",
         "map_pretrained": "gana preentrenada", "map_open": "sin decidir (el IC 95 % contiene el 0)",
         "map_gap": "+{points} puntos", "map_error": "Error (%, escala log.), IC 95 %",
         "map_curves": "Error según las imágenes de entrenamiento",
