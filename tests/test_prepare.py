@@ -1,6 +1,7 @@
 """What is said before the first stage: one line for the first param that cannot be meant."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -38,7 +39,9 @@ def test_a_param_that_cannot_be_meant_is_named(workdir, override):
         prepare.check_params()
 
 
-def test_the_project_out_of_a_zip_gets_the_remedy(workdir, monkeypatch):
+@pytest.mark.parametrize("command", [["true"], ["git", "init", "--quiet"]])
+def test_the_project_out_of_a_zip_gets_the_remedy(workdir, monkeypatch, command):
+    subprocess.run(command, check=True)
     monkeypatch.setattr(sys, "argv", ["prepare"])
     with pytest.raises(SystemExit) as caught:
         prepare.main()

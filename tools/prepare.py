@@ -43,12 +43,12 @@ NETWORKS = {
 
 
 def check_git() -> None:
-    """That this folder is in a Git repository, as DVC demands: one out of a ZIP is not."""
-    here = Path.cwd()
-    if not any((one / ".git").exists() for one in (here, *here.parents)):
+    """That this folder has a commit, as DVC and DVCLive demand: one out of a ZIP has none."""
+    asked = ["git", "rev-parse", "--quiet", "--verify", "HEAD"]
+    if subprocess.run(asked, capture_output=True).returncode:
         raise UserError(
-            ".git: expected a Git repository, found none; run git init && git add --all && "
-            "git commit --message start"
+            ".git: expected a Git repository with a commit, found none; run git init && "
+            "git add --all && git commit --message start"
         )
 
 
