@@ -36,12 +36,11 @@ def commands(heading: str) -> list[str]:
 def test_whoever_knows_the_repository_gets_the_model(project, tmp_path):
     project.git("checkout", "--quiet", "-b", "shared", "main")
     project.git(
-        "init", "--quiet", "--bare", "--initial-branch", "main", hub := str(tmp_path / "hub")
+        "init", "--quiet", "--bare", "--initial-branch", "shared", hub := str(tmp_path / "hub")
     )
     project.git("remote", "add", "origin", hub)
     for command in commands("Give it"):
         project.run("bash", "-c", command.replace("/mnt/store", str(tmp_path / "store")))
-    project.git("push", "--quiet", "origin", "shared:main")
     other = Project(tmp_path / "other")
     other.folder.mkdir()
     other.git("init", "--quiet")
