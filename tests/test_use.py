@@ -30,8 +30,10 @@ def contents(root: Path) -> dict[str, bytes]:
 @pytest.fixture
 def project(workdir) -> Path:
     """An empty project with Git and DVC."""
-    for command in (["git", "init", "--quiet"], [sys.executable, "-m", "dvc", "init", "--quiet"]):
-        subprocess.run(command, check=True)
+    author = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+    git = ["init"], [*author, "commit", "--message", "start", "--allow-empty"]
+    for command in [*(["git", *one] for one in git), [sys.executable, "-m", "dvc", "init"]]:
+        subprocess.run([*command, "--quiet"], check=True)
     (workdir / ".gitignore").write_text("/data/*/raw\n")
     return workdir
 
@@ -130,14 +132,11 @@ def test_the_pictures_decide_the_preset(counts, seen, every, preset, expected):
 
 
 @pytest.mark.parametrize("preset", ["mnist", "photographs"])
-def test_a_preset_is_what_dvc_writes_and_the_committed_params_are_mnists(preset, tmp_path):
+def test_a_preset_is_what_dvc_writes(preset, tmp_path):
     file = Path(shutil.copy(ROOT / f"presets/{preset}.yaml", tmp_path))
     with modify_yaml(file):
         pass
     assert file.read_bytes() == (ROOT / f"presets/{preset}.yaml").read_bytes()
-    current = ROOT / "params.yaml"
-    if preset == "mnist" and params.load(current)["dataset"] == "MNIST":
-        assert file.read_bytes() == current.read_bytes()
 
 
 def test_what_is_right_for_a_folder_stays_and_the_folds_are_no_more_than_it_has(

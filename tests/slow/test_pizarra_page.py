@@ -11,21 +11,26 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from taller.common import params
+from tools import pizarra
+
 ROOT = Path(__file__).parents[2]
-# How a hand writes each digit: strokes through points, in hundredths of the paper, y downwards.
-HAND = [
-    ["55,18 42,20 33,32 30,48 33,66 42,79 55,82 66,74 72,58 71,40 65,25 53,18"],
-    ["40,32 53,19 53,82"],
-    ["32,33 38,22 52,18 64,24 66,37 58,50 44,65 31,80 70,80"],
-    ["33,24 48,17 62,23 64,35 56,45 45,48 59,52 67,63 62,77 47,83 32,77"],
-    ["45,17 40,35 32,54 72,54", "62,38 60,60 58,86"],
-    ["66,19 40,20 36,46 50,42 63,49 67,63 60,77 46,82 32,76"],
-    ["62,17 48,26 38,44 34,62 39,77 51,83 63,77 66,64 58,55 45,56 36,66"],
-    ["30,22 69,21 60,42 51,63 46,84"],
-    ["63,26 52,18 40,23 39,35 50,46 62,57 65,70 56,81 43,80 36,69 41,57 54,45 63,34 63,25"],
-    ["65,31 55,20 42,22 36,34 41,46 53,48 63,39 66,28 65,50 62,68 57,84"],
-]
-BLANK = "La pizarra está en blanco."
+# How a hand writes each digit, and a dot: strokes through points, in hundredths of the paper,
+# y downwards.
+HAND = {
+    0: ["55,18 42,20 33,32 30,48 33,66 42,79 55,82 66,74 72,58 71,40 65,25 53,18"],
+    1: ["40,32 53,19 53,82"],
+    2: ["32,33 38,22 52,18 64,24 66,37 58,50 44,65 31,80 70,80"],
+    3: ["33,24 48,17 62,23 64,35 56,45 45,48 59,52 67,63 62,77 47,83 32,77"],
+    4: ["45,17 40,35 32,54 72,54", "62,38 60,60 58,86"],
+    5: ["66,19 40,20 36,46 50,42 63,49 67,63 60,77 46,82 32,76"],
+    6: ["62,17 48,26 38,44 34,62 39,77 51,83 63,77 66,64 58,55 45,56 36,66"],
+    7: ["30,22 69,21 60,42 51,63 46,84"],
+    8: ["63,26 52,18 40,23 39,35 50,46 62,57 65,70 56,81 43,80 36,69 41,57 54,45 63,34 63,25"],
+    9: ["65,31 55,20 42,22 36,34 41,46 53,48 63,39 66,28 65,50 62,68 57,84"],
+    "dot": ["50,50"],
+}
+SAID = pizarra.WORDS[params.load(ROOT / "params.yaml")["compare"]["language"]]
 
 
 class Visitor:
@@ -73,11 +78,11 @@ class Visitor:
             time.sleep(0.05)
         return self.js("answer.innerText").split("\n")
 
-    def draw(self, digit: int) -> list[str]:
+    def draw(self, name: int | str) -> list[str]:
         self.js("clear.click()")
         box = self.js("JSON.stringify(document.querySelector('canvas').getBoundingClientRect())")
         left, top, side = (json.loads(box)[key] for key in ("x", "y", "width"))
-        for stroke in HAND[digit]:
+        for stroke in HAND[name]:
             points = re.findall(r"(\d+),(\d+)", stroke)
             kinds = ["mousePressed"] + ["mouseMoved"] * len(points) + ["mouseReleased"]
             for kind, (x, y) in zip(kinds, [points[0], *points, points[-1]], strict=True):
@@ -117,15 +122,14 @@ def visitors(request, browser, server, tmp_path_factory):
 
 def test_ten_drawn_digits_are_read_and_a_second_visitor_sees_none(visitors):
     first, second = visitors
-    assert first.answer() == second.answer() == [BLANK]
+    assert first.answer() == second.answer() == [SAID["start"]]
     for digit in range(10):
         said = first.draw(digit)
-        assert said[0] == f"Todos responden {digit}", said
-    assert second.draw(7)[0] == "Todos responden 7" and first.answer() == said
+        assert said[0] == f"{SAID['agree']} {digit}", said
+    assert second.draw(7)[0] == f"{SAID['agree']} 7" and first.answer() == said
     assert first.js("document.querySelectorAll('figure img').length") == 6
     assert first.js("document.documentElement.scrollWidth === innerWidth")
-    second.js("clear.click()")
-    assert second.answer() == [BLANK]
+    assert second.draw("dot") == [SAID["start"]]
 
 
 def test_files_get_an_answer_or_a_word(visitors, server, tmp_path):
@@ -135,12 +139,12 @@ def test_files_get_an_answer_or_a_word(visitors, server, tmp_path):
         )
 
     visitor = visitors[0]
-    assert visitor.choose(ROOT / "docs/digit.png")[0] == "Todos responden 3"
+    assert visitor.choose(ROOT / "docs/digit.png")[0] == f"{SAID['agree']} 3"
     Image.new("L", (9, 400), 255).save(tmp_path / "blank.png")
-    assert visitor.choose(tmp_path / "blank.png") == ["Ahí no hay nada escrito."]
+    assert visitor.choose(tmp_path / "blank.png") == [SAID["errors"]["blank picture"]]
     Image.new("RGB", (10_000, 5_000)).save(tmp_path / "huge.png")
     before = peak()
-    assert visitor.choose(tmp_path / "huge.png")[0].startswith("Demasiado grande")
+    assert visitor.choose(tmp_path / "huge.png") == [SAID["errors"]["exceeds limit"]]
     assert peak() - before < 50_000  # kB: it was never decoded, which takes 200 MB
 
 
