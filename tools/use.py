@@ -8,6 +8,7 @@ preprocess.groups, .conflicts and .fit, too.
 """
 
 import argparse
+import math
 import os
 import re
 import shutil
@@ -119,7 +120,7 @@ def use(name: str, source: Path | None = None, every: bool = False, network: str
     if not test:
         test = round(train * usual["test_share"])
         train -= test
-        least -= max(1, round(least * usual["test_share"]))
+        least -= max(1, math.ceil(least * usual["test_share"]))
     if 2 <= least < usual["folds"]:
         overrides.append(f"preprocess.folds={least}")
         reasons.append(f"  preprocess.folds: {say('use_folds', folds=least)}")
@@ -171,7 +172,7 @@ def sample(root: Path, names: Sequence[str]) -> Sample:
         except Exception:  # whatever Pillow makes of it; preprocess names the file
             continue
     if not sizes:
-        raise UserError(f"{root}: expected pictures, found none that can be opened")
+        pictures.pixels(root / names[0], 8, 1)  # says why: HEIC, or damaged
     sizes.sort(key=lambda size: (size[0] * size[1], size))
     return Sample(sizes[0], sizes[-1], small)
 

@@ -33,7 +33,7 @@ def integer_or(word: str, low: int, high: int) -> object:
 
 # Of the longer side of a network's inputs: images are resized on the fly.
 ImageSize = integer_or("auto", 16, 512)
-WeightDecay = Annotated[float, Field(ge=0, le=10)]
+WeightDecay = Annotated[float, Field(ge=0, le=100)]
 Epochs = Annotated[int, Field(ge=1, le=1000)]
 
 
