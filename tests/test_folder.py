@@ -102,8 +102,10 @@ def table(raw: Path, *rows: str, head: str = "file,group") -> None:
     (raw / "groups.csv").write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
 
 
-def test_a_table_has_the_groups_and_wins_over_folders(raw):
-    table(raw, *rows_of("abcabc"), head="\ufefffile,group")  # as Excel writes it
+@pytest.mark.parametrize("written", [str, lambda line: line.replace(",", ";").replace("/", "\\")])
+def test_a_table_has_the_groups_and_wins_over_folders(raw, written):
+    # As Excel writes it, in English or in Spanish on Windows.
+    table(raw, *map(written, rows_of("abcabc")), head=written("\ufefffile,group"))
     training, test, facts = read(raw)
     assert facts["groups"] == "groups.csv" and not {*training.groups} & {*test.groups}
     for data in (training, test):
@@ -113,7 +115,7 @@ def test_a_table_has_the_groups_and_wins_over_folders(raw):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        (b"file;group\n", "groups.csv: expected the header file,group, found file;group"),
+        (b"file\tgroup\n", "groups.csv: expected the header file,group, found file"),
         (b"file,group\n\xff", "groups.csv: expected CSV in UTF-8, found: 'utf-8' codec"),
         (b"file,group\ncat/0.png, \n", "groups.csv: cat/0.png,: expected a file and a group"),
         (b"file,group\ncat/9.png,a\n", "groups.csv: cat/9.png,a: expected the file of a picture"),

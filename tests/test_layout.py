@@ -53,6 +53,7 @@ def side(first: str, *others: str) -> str:
             {"a": (3, 1), "b": (2, 1)},
         ),
         (side("train", "val") + " test/1 test/2", {"train": ["train"], "test": ["val"]}, SIDES),
+        (side("train", "val") + " test/unknown/1", {"train": ["train"], "test": ["val"]}, SIDES),
         # As Tiny ImageNet has it.
         (
             "train/a/images/1 train/a/images/2 train/a/boxes.txt train/b/images/1 "
@@ -82,6 +83,16 @@ def test_what_is_left_out_has_a_kind_a_number_and_an_example(look):
         "pictures without classes": (3, "test/1"), "masks": (2, "train/a/masks/1"),
         ".txt": (2, "classes.txt"), "of other programs": (1, ".DS_Store"),
     }  # fmt: skip
+
+
+def test_dates_that_all_classes_have_are_groups_and_no_classes_in_parts(look):
+    seen = look("a/2024-05-01/1 a/2024-05-02/2 b/2024-05-01/3 b/2024-05-02/4")
+    assert seen.origins == ("folders", 2) and seen.unclear is None
+
+
+def test_parts_in_another_language_are_asked_for(look):
+    seen = look("treino/gato/1 treino/perro/2 teste/gato/3 teste/perro/4")
+    assert "treino: expected classes, found what may be parts: call these train" in seen.unclear
 
 
 def test_origins_are_folders_in_classes_or_a_table(look, tmp_path):

@@ -232,20 +232,25 @@ def _groups(listing: Listing, *, grouped: bool = True) -> tuple[np.ndarray, str]
 def read_groups(path: Path, files: set[str]) -> dict[str, str]:
     """The group of each picture, out of a table that a spreadsheet can write.
 
-    It is text in UTF-8 with commas, below the header ``file,group``; each of the `files` stands in
-    it once, or an error has a line for each that is not so.
+    It is text in UTF-8 with commas, or semicolons where Excel writes those, below the header
+    ``file,group``; each of the `files` stands in it once, with / or \\ between folders, or an error
+    has a line for each that is not so.
     """
     groups, lines = {}, []
     try:
         # Excel begins a file in UTF-8 with a mark, which is no part of the header.
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
+            comma = ";" if file.readline().count(";") else ","
+            file.seek(0)
+            reader = csv.reader(file, strict=True, delimiter=comma)
+            header, *rows = [row for row in reader if row] or [[]]
     except (csv.Error, UnicodeDecodeError) as error:
         raise UserError(f"{GROUPS}: expected CSV in UTF-8, found: {error}") from None
     if header != HEADER:
         actual = printable(",".join(header))
         raise UserError(f"{GROUPS}: expected the header {','.join(HEADER)}, found {actual}")
     for row in rows:
+        row[0] = row[0] if row[0] in files else row[0].replace("\\", "/")
         place = f"{GROUPS}: {printable(','.join(row))}"
         if len(row) != 2 or not row[1].strip():
             lines.append(f"{place}: expected a file and a group")

@@ -178,7 +178,13 @@ class Listing:
         if not named or (others and "train" not in named):
             return False
         inside = {one: self._enter(one, wrapped=True) for part in named.values() for one in part}
-        labelled = {one for one, (_, classes, _) in inside.items() if classes}
+        known = {_last(one) for part in named["train"] for one in inside[part][1]}
+        labelled = {
+            one
+            for one, (_, classes, _) in inside.items()
+            # Pictures without classes may lie in a folder of one's own: test/unknown.
+            if classes and (one in named["train"] or len(classes) > 1 or _last(classes[0]) in known)
+        }
         if others and not labelled:  # trains, cars and ships
             return False
         self.wrong |= {
@@ -242,12 +248,16 @@ class Listing:
 
 
 def _hidden_parts(folders: list[str], inside: list[tuple[list[str], list[str]]]) -> Iterator[str]:
-    """A line where folders that stand for classes may be parts that are called something else."""
+    """A line where folders that stand for classes may be parts that are called something else.
+
+    Folders of the same names in each may be classes in parts; but if they have dates, groups.
+    """
     mentioned = {
         part for one in folders for part in PARTS if re.search(WORD_PARTS[part], _last(one))
     }
     within = [{*map(_last, deeper)} for deeper, files in inside if not files]
     alike = len(within) == len(folders) > 1 and all(one == within[0] for one in within)
+    alike = alike and not all(re.search(r"(19|20)\d\d", one) for one in within[0])
     if {"train"} < mentioned or (alike and len(within[0]) > 1):
         names = ", ".join(map(_last, folders))
         yield (

@@ -134,8 +134,8 @@ def choose_test(
     if best is None:
         raise UserError(
             f"params.yaml: preprocess.groups: expected groups that leave each class in the test "
-            f"and in two folds, found none for class {missed}: set {NONE}, add pictures of other "
-            f"groups, or a folder test"
+            f"and in two of {folds} folds, found none for class {missed}: set fewer "
+            f"preprocess.folds, {NONE}, add pictures of other groups, or a folder test"
         )
     return best[1]
 
