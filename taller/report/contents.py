@@ -14,7 +14,7 @@ from taller.report.figures import charts, images, predictions, style
 from taller.report.language import Language, literal
 from taller.statistics.comparison import STILL_FALLING, Comparison, Pair
 from taller.statistics.learning_curve import Curve, Gain
-from taller.statistics.results import LARGEST_CLASS, RESULTS, VOTES, Result
+from taller.statistics.results import RESULTS, VOTES, Result
 
 # With these settings training loss is of the images, targets and weights of validation loss.
 PLAIN = {"augment": "none", "label_smoothing": 0, "class_weights": "none"}
@@ -73,8 +73,8 @@ def context(
             comparison.pair(one, tuned) for one in ranking if tuned and one.source and one != tuned
         ],
         "gains": gains,
-        "largest": winner.scores(LARGEST_CLASS[metric]).mean(),
-        "share": winner.scores(LARGEST_CLASS["accuracy"]).mean(),
+        "largest": comparison.largest_class,
+        "share": comparison.share,
         "votes": {
             one: one.mean(VOTES[metric]).value for one in models if VOTES[metric] in one.splits
         },
@@ -213,9 +213,9 @@ def _on_test(pair: Pair, comparison: Comparison) -> tuple[Pair, str]:
     if pair.verdict == "equal":
         confirms, contradicts = -rope < low and high < rope, low > rope or high < -rope
     elif pair.verdict == "better":
-        confirms, contradicts = low > 0, high < 0
+        confirms, contradicts = low > 0 and pair.mcnemar < 0.05, high < 0
     else:
-        confirms, contradicts = high < 0, low > 0
+        confirms, contradicts = high < 0 and pair.mcnemar < 0.05, low > 0
     return pair, "yes" if confirms else "no" if contradicts else "open"
 
 
@@ -238,7 +238,7 @@ def draw_pictures(
         "ejemplo_mnist": images.example(sample.images[0], names[sample.labels[0]], say),
         "curva_aprendizaje": charts.learning_curve(comparison, curves, gains, say),
         "curva_loss": charts.loss_curves(models, say),
-        "folds": charts.folds(models, metric, say),
+        "folds": charts.folds(models, metric, comparison.largest_class, say),
         "coste": charts.cost(models, metric, say),
         "confusion_matrix": predictions.confusion(models, names, say),
         "calibracion": predictions.calibration(models, say),

@@ -16,10 +16,10 @@ COLUMNS = dict(zip(METRICS, ("Accuracy", "Precision", "Recall", "F1", "Log loss"
 
 def comparison_table(comparison: Comparison, say: Language) -> pd.DataFrame:
     """A row per model: the workshop's columns, of cross-validation, then what it left out."""
-    return pd.DataFrame([_row(result, say) for result in comparison.models])
+    return pd.DataFrame([_row(result, comparison.share, say) for result in comparison.models])
 
 
-def _row(result: Result, say: Language) -> dict[str, object]:
+def _row(result: Result, share: float, say: Language) -> dict[str, object]:
     interval, test = result.mean("accuracy"), result.test_accuracy
     numbers = {
         **{column: result.scores(metric).mean() for metric, column in COLUMNS.items()},
@@ -38,7 +38,7 @@ def _row(result: Result, say: Language) -> dict[str, object]:
     balanced = {
         say("balanced"): result.scores("balanced_accuracy").mean(),
         say("on_test", metric=say("balanced")): result.test["balanced_accuracy"],
-        say("of_largest"): result.scores("largest_class").mean(),
+        say("of_largest"): share,
     }
     return {
         "Modelo": result.model,

@@ -88,6 +88,7 @@ def read(comparison: Comparison, sections: Sequence[str]) -> list[Curve]:
                 for name in (metric, LARGEST_CLASS[metric])
             )
             most = round(one.splits.loc[1, "train_images"].mean())
+            largest = largest.clip(lower=comparison.largest_class)
             curves.append(Curve(one, scores, largest, most, one.mean(metric)))
     return curves
 

@@ -16,7 +16,7 @@ from taller.report.language import RAISED, Language
 from taller.statistics.comparison import Comparison
 from taller.statistics.intervals import Estimate
 from taller.statistics.learning_curve import Curve, Gain
-from taller.statistics.results import LARGEST_CLASS, Metric, Result
+from taller.statistics.results import Metric, Result
 
 DASHES = {"entrenamiento": "--", "validación": "-"}  # as in the rows, in language.py too
 HIGHEST = 10  # inches: what fits on a page
@@ -111,11 +111,11 @@ def _losses(axes: Axes, result: Result, color: str, marker: str, say: Language) 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
-def folds(models: Sequence[Result], metric: Metric, say: Language) -> Figure:
+def folds(models: Sequence[Result], metric: Metric, largest: float, say: Language) -> Figure:
     """The models' scores of validation, fold by fold, and their means with intervals.
 
     A line joins the models of a fold; of two models, their difference stands on it. A dashed line
-    is what naming the largest class gives, where that is not far away.
+    is what naming the largest class gives, `largest`, where that is not far away.
     """
     # A model may have fewer folds than others.
     scores = {place: 100 * result.splits[metric] for place, result in enumerate(models)}
@@ -151,9 +151,8 @@ def folds(models: Sequence[Result], metric: Metric, say: Language) -> Figure:
         bars = style.whiskers(mean)
         axes.errorbar(100 * mean.value, bottom + shift, xerr=bars, **look, ms=8, capsize=4)
     lowest, highest = table.min(axis=None), table.max(axis=None)
-    largest = 100 * models[0].scores(LARGEST_CLASS[metric]).mean()
-    if largest > 2 * lowest - highest:
-        axes.axvline(largest, color=style.QUIET, ls="--", zorder=1, label=say("fold_largest"))
+    if 100 * largest > 2 * lowest - highest:
+        axes.axvline(100 * largest, color=style.QUIET, ls="--", zorder=1, label=say("fold_largest"))
     axes.axhline(len(table) - 0.4, color=style.QUIET, lw=0.8, ls=":")
     axes.set(xlabel=xlabel, ylim=(end, -0.6))
     _name_rows(axes, [*map(str, tables.fold_names(table.index))], bottom, pitch, say)
