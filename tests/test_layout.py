@@ -90,9 +90,10 @@ def test_dates_that_all_classes_have_are_groups_and_no_classes_in_parts(look):
     assert seen.origins == ("folders", 2) and seen.unclear is None
 
 
-def test_parts_in_another_language_are_asked_for(look):
-    seen = look("treino/gato/1 treino/perro/2 teste/gato/3 teste/perro/4")
-    assert "treino: expected classes, found what may be parts: call these train" in seen.unclear
+@pytest.mark.parametrize("classes", [("gato", "perro"), ("Audi_2012", "BMW_2010")])
+def test_parts_in_another_language_are_asked_for(look, classes):
+    seen = look(" ".join(f"{part}/{one}/1" for part in ("treino", "teste") for one in classes))
+    assert "expected classes, found what may be parts: call these train" in seen.unclear
 
 
 def test_origins_are_folders_in_classes_or_a_table(look, tmp_path):

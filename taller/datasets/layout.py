@@ -257,7 +257,7 @@ def _hidden_parts(folders: list[str], inside: list[tuple[list[str], list[str]]])
     }
     within = [{*map(_last, deeper)} for deeper, files in inside if not files]
     alike = len(within) == len(folders) > 1 and all(one == within[0] for one in within)
-    alike = alike and not all(re.search(r"(19|20)\d\d", one) for one in within[0])
+    alike = alike and not all(re.search(r"(19|20)\d\d\D?(0\d|1[0-2])", one) for one in within[0])
     if {"train"} < mentioned or (alike and len(within[0]) > 1):
         names = ", ".join(map(_last, folders))
         yield (

@@ -152,8 +152,7 @@ class Comparison:
     @cached_property
     def largest_class(self) -> float:
         """`metric` of always naming the largest class of all training images."""
-        counts = self.data["train_images_per_class"]
-        return self.share if self.metric == "accuracy" else 1 / len(counts)
+        return self.share if self.metric == "accuracy" else 1 / len(self.data["names"])
 
     @property
     def share(self) -> float:
