@@ -154,6 +154,7 @@ def test_drawings_are_read(model, tmp_path, capsys):
     paths = [tmp_path / f"{digit}.png" for digit in DRAWINGS]
     for path, draw in zip(paths, DRAWINGS.values(), strict=True):
         draw().save(path)
+    capsys.readouterr()  # MNIST may have been downloaded to draw them
     assert predict.predict(paths, model)
     lines = capsys.readouterr().out.splitlines()
     assert [re.match(r".*/(\d)\.png: (\d)", line).groups() for line in lines[::2]] == [
