@@ -4,6 +4,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Where folds are trained: here, or on the workers of a Dask scheduler (docs/cluster.md).
 SCHEDULER ?= $(TALLER_SCHEDULER)
 export TALLER_SCHEDULER := $(SCHEDULER)
+# Without bytecode on the disk each of hundreds of processes compiles PyTorch and SciPy again.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST := .venv/bin/python -m pytest --numprocesses auto --dist loadfile
 
 .PHONY: help setup repro use test verify bench exps cambios predict pizarra ajuste estudio worker lint

@@ -1,6 +1,7 @@
 """What tests share: the real data, and folders to work in."""
 # ruff: noqa: E402
 
+import gc
 import os
 import shutil
 import sys
@@ -26,6 +27,10 @@ from taller.sources import catalogue
 # read when torch is first imported, here and in every process that a test starts.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.pop("TALLER_SCHEDULER", None)  # the user's
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # else statsmodels, which collects at each call, looks at every imported module
 
 
 def downloaded(item: catalogue.Item) -> Path:

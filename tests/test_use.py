@@ -79,7 +79,7 @@ def test_a_folder_becomes_the_data_set_and_mnist_comes_back(project, photographs
     assert len(english) == len(lines) and "2 classes, with pictures of train + test: " in english[1]
     assert params.load()["compare"]["language"] == "en"
     prepare.check_params()
-    use.use("fotos", photographs, network="resnet18")
+    use.use("fotos", network="resnet18")  # those in data/fotos/raw
     assert [one.name for one in params.contestants()] == ["cnn", "resnet18"]
     assert params.load()["finetune"]["resnet18"]["start"] == "data/resnet18/raw"
     prepare.check_params()
@@ -87,8 +87,6 @@ def test_a_folder_becomes_the_data_set_and_mnist_comes_back(project, photographs
     use.use("MNIST")
     apply_overrides(PARAMS, ["seed=42", "compare.language=es"])
     assert PARAMS.read_bytes() == (ROOT / "presets/mnist.yaml").read_bytes()
-    use.use("fotos")
-    assert params.load()["dataset"] == "fotos"
 
     (raw / "train/templo/new.jpg").write_bytes(b"nobody else has it")
     with pytest.raises(UserError, match=r"data/fotos/raw: expected what DVC has, found other pict"):
