@@ -38,8 +38,8 @@ class Case:
     note: str = ""
 
 
-def trained(row: str, prepare: str, note: str = "", **options) -> Case:
-    return Case(row, "case:timed", {"prepare": prepare} | options, "portable" in row, note)
+def training_case(row: str, prepare: str, note: str = "", **options) -> Case:
+    return Case(row, "case:time_training", {"prepare": prepare} | options, "portable" in row, note)
 
 
 SIMPLE, LAST = {"images": 20_000, "epochs": 2}, {"images": 1000, "epochs": 10}
@@ -51,30 +51,30 @@ AXES = {
 # Who is fast is measured on what takes seconds; of who is slow one fold is enough.
 PARTS = {
     "simple_nn": [
-        trained(OURS, "ours:simple_nn", **SIMPLE),
-        trained("ours, native", "ours:simple_nn", **SIMPLE),
-        trained("workshop's loop", "workshop:simple_nn", ONE_FOLD, **SIMPLE),
-        trained("workshop's, 2 workers", "workshop:simple_nn", ONE_FOLD, workers=2, **SIMPLE),
-        trained("scikit-learn", "sklearn_peers:mlp", "no dropout", **SIMPLE),
-        trained("skorch", "torch_peers:skorch", **SIMPLE),
-        trained("Lightning", "torch_peers:lightning", ONE_FOLD, **SIMPLE),
-        trained("Keras on JAX", "jax_peers:keras_fit", ONE_FOLD, **SIMPLE),
-        trained("JAX, vmap over folds", "jax_peers:vmap", **SIMPLE),
+        training_case(OURS, "ours:simple_nn", **SIMPLE),
+        training_case("ours, native", "ours:simple_nn", **SIMPLE),
+        training_case("workshop's loop", "workshop:simple_nn", ONE_FOLD, **SIMPLE),
+        training_case("workshop's, 2 workers", "workshop:simple_nn", ONE_FOLD, workers=2, **SIMPLE),
+        training_case("scikit-learn", "sklearn_peers:mlp", "no dropout", **SIMPLE),
+        training_case("skorch", "torch_peers:skorch", **SIMPLE),
+        training_case("Lightning", "torch_peers:lightning", ONE_FOLD, **SIMPLE),
+        training_case("Keras on JAX", "jax_peers:keras_fit", ONE_FOLD, **SIMPLE),
+        training_case("JAX, vmap over folds", "jax_peers:vmap", **SIMPLE),
     ],
     "last_layer": [
-        trained(SAME, "ours:last_layer", **LAST),
-        trained(OURS, "ours:last_layer", "of 10,000 images", **LAST | {"images": 10_000}),
-        trained("workshop's loop", "workshop:last_layer", ONE_FOLD, **LAST),
-        trained("fastai", "torch_peers:fastai", ONE_FOLD, **LAST),
-        trained("timm, scikit-learn", "sklearn_peers:timm_features", "L-BFGS", **LAST),
+        training_case(SAME, "ours:last_layer", **LAST),
+        training_case(OURS, "ours:last_layer", "of 10,000 images", **LAST | {"images": 10_000}),
+        training_case("workshop's loop", "workshop:last_layer", ONE_FOLD, **LAST),
+        training_case("fastai", "torch_peers:fastai", ONE_FOLD, **LAST),
+        training_case("timm, scikit-learn", "sklearn_peers:timm_features", "L-BFGS", **LAST),
     ],
     "growth": [
-        Case("by", "ours:grown", {"axis": axis, "values": values}, portable=True)
+        Case("by", "ours:grow", {"axis": axis, "values": values}, portable=True)
         for axis, values in AXES.items()
     ],
-    # Of one's own pictures: measured where it is asked for.
+    # Pictures of one's own: a part that runs where it is asked for.
     "photographs": [
-        Case(row, "photographs:compared", {"peer": peer}, row == OURS)
+        Case(row, "photographs:compare", {"peer": peer}, row == OURS)
         for row, peer in (
             (OURS, "ours"),
             ("fastai", "fastai"),
@@ -108,7 +108,7 @@ def run(part: str, number: int) -> Iterator[str]:
     """Measure each case of a part once; the rows that failed."""
     for case in PARTS[part]:
         try:
-            for record in measured(case):
+            for record in measure(case):
                 row = " ".join(filter(None, [case.row, record.pop("row", "")]))
                 about = {"machine": machine(), "part": part, "row": row, "round": number}
                 table.add(about | {"note": case.note} | record)
@@ -118,7 +118,7 @@ def run(part: str, number: int) -> Iterator[str]:
             yield case.row
 
 
-def measured(case: Case) -> Iterator[dict]:
+def measure(case: Case) -> Iterator[dict]:
     """Run a case to its end; what it yielded, with the memory of all its processes."""
     pins = {*numerics.PINNED, *numerics.UNSET}
     environment = {name: value for name, value in os.environ.items() if name not in pins}

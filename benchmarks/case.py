@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from taller.common import stage
 
 
-def named(function: str) -> Callable:
+def load_function(function: str) -> Callable:
     module, _, name = function.partition(":")
     return getattr(importlib.import_module(f"benchmarks.{module}"), name)
 
 
-def timed(prepare: str, images: int, epochs: int, **options) -> Iterator[dict]:
+def time_training(prepare: str, images: int, epochs: int, **options) -> Iterator[dict]:
     """Time the training of one row, without imports; the accuracy is the first fold's.
 
     `prepare` takes a `Work` and the options, builds what does not depend on the images, and returns
@@ -28,7 +28,7 @@ def timed(prepare: str, images: int, epochs: int, **options) -> Iterator[dict]:
     from benchmarks.work import Work
 
     work = Work(images, epochs)
-    train = named(prepare)(work, **options)
+    train = load_function(prepare)(work, **options)
     work.splits  # noqa: B018 (read and cut now, for all rows alike)
     start = time.perf_counter()
     accuracies = train()
@@ -41,7 +41,7 @@ def main() -> None:
     function, options, path = sys.argv[1:]
     stage.end_with_parent(os.getppid())
     with stage.one_line(function), open(path, "w", encoding="utf-8") as file:
-        for record in named(function)(**json.loads(options)):
+        for record in load_function(function)(**json.loads(options)):
             print(json.dumps(record), file=file, flush=True)
 
 

@@ -20,7 +20,7 @@ def keras_fit(work: Work) -> Callable[[], Sequence[float]]:
 
     def train() -> Sequence[float]:
         keras.utils.set_random_seed(SEED)
-        images, labels = work.scaled(), work.data.labels
+        images, labels = work.scaled_images(), work.data.labels
         training, validation = work.splits[0]
         layers = keras.layers
         model = keras.Sequential(
@@ -70,7 +70,7 @@ def vmap(work: Work) -> Callable[[], Sequence[float]]:
         return (chances.argmax(1) == labels[rows]).mean()
 
     def train() -> Sequence[float]:
-        images, labels = jnp.asarray(work.scaled()), jnp.asarray(work.data.labels)
+        images, labels = jnp.asarray(work.scaled_images()), jnp.asarray(work.data.labels)
         training, validation = (alike(rows) for rows in zip(*work.splits, strict=True))
         steps, random = training.shape[1] // work.batch, np.random.default_rng(SEED)
         keys = jax.random.split(jax.random.key(SEED), work.folds)

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from benchmarks.work import DROPOUT, HIDDEN, RATE, SEED, Work, pretrained
+from benchmarks.work import DROPOUT, HIDDEN, RATE, SEED, Work, load_pretrained
 from taller.networks import resnet18 as module
 from taller.networks import simple_nn as simple
 from taller.training import engine, freezing
@@ -27,7 +27,7 @@ def config(work: Work) -> engine.TrainingConfig:
     return engine.TrainingConfig(**plain, **steps, batch_size=work.batch, epochs=work.epochs)
 
 
-def validated(work: Work) -> Sequence[float]:
+def cross_validate_simple_nn(work: Work) -> Sequence[float]:
     """Each fold's accuracy by SimpleNN, with the functions of `stages.kfold_train`."""
     data = work.data
     build = partial(simple.build, data.classes, data.shape, HIDDEN, DROPOUT)
@@ -36,12 +36,12 @@ def validated(work: Work) -> Sequence[float]:
 
 
 def simple_nn(work: Work) -> Callable[[], Sequence[float]]:
-    return lambda: validated(work)
+    return lambda: cross_validate_simple_nn(work)
 
 
 def last_layer(work: Work) -> Callable[[], Sequence[float]]:
     """As `stages.finetune`: the frozen layers run once per image, features get one scale."""
-    base, _, scaling = pretrained()
+    base, _, scaling = load_pretrained()
 
     def train() -> Sequence[float]:
         data, layers = work.data, [module.HEAD]
@@ -57,14 +57,14 @@ def last_layer(work: Work) -> Callable[[], Sequence[float]]:
 
 
 def accuracies(training: Training, work: Work, inputs: np.ndarray) -> Sequence[float]:
-    outcome = cross_validate(training, inputs, work.data.labels, work.assigned, repeat=1)
+    outcome = cross_validate(training, inputs, work.data.labels, work.fold_of, repeat=1)
     return [row["value"] for row in outcome.scores if row["metric"] == "accuracy"]
 
 
-def grown(axis: str, values: list[int]) -> Iterator[dict]:
+def grow(axis: str, values: list[int]) -> Iterator[dict]:
     """Cross-validate SimpleNN at each value of one axis; of cores, as many as there are."""
     cores = sorted(os.sched_getaffinity(0))
-    validated(Work(1000, 1))  # what is done once flattens no slope
+    cross_validate_simple_nn(Work(1000, 1))  # what is done once flattens no slope
     for value in values:
         options = {"images": 12_000, "epochs": 1}
         if axis != "cores":
@@ -74,7 +74,7 @@ def grown(axis: str, values: list[int]) -> Iterator[dict]:
         else:
             break
         work = Work(**options)
-        work.data, work.assigned  # noqa: B018 (read and cut outside of what is timed)
+        work.data, work.fold_of  # noqa: B018 (read and cut outside of what is timed)
         start = time.perf_counter()
-        validated(work)
+        cross_validate_simple_nn(work)
         yield {"row": axis, "x": value, "seconds": time.perf_counter() - start}

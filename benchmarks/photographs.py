@@ -29,7 +29,7 @@ START, SECTION, BATCH = Path("data/efficientnet_lite0/raw"), "lite0", 64
 EPOCHS = 4  # of all layers, after one of the last, at fastai's default rate
 
 
-def compared(peer: str) -> Iterator[dict]:
+def compare(peer: str) -> Iterator[dict]:
     """Train without each fold: seconds of all, and the mean accuracy."""
     if SECTION not in params.load()["finetune"]:
         raise UserError(f"params.yaml: expected finetune.{SECTION}; run make use on photographs")

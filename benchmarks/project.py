@@ -62,7 +62,7 @@ def pictures(counts: list[int]) -> Iterator[dict]:
             add_pictures(folder / "data/pictures/raw", made, count)
             made = count
             for stage in STAGES:
-                yield {"row": stage, "x": count, "images": count} | watched(folder, stage)
+                yield {"row": stage, "x": count, "images": count} | watch(folder, stage)
 
 
 def add_pictures(folder: Path, start: int, end: int) -> None:
@@ -79,7 +79,7 @@ def add_pictures(folder: Path, start: int, end: int) -> None:
         cut.save(path, quality=85, comment=str(number))  # so that no two have the same bytes
 
 
-def watched(folder: Path, stage: str) -> dict[str, float]:
+def watch(folder: Path, stage: str) -> dict[str, float]:
     """Run a stage there: its seconds, and the memory of all its processes."""
     start = time.perf_counter()
     process = subprocess.Popen(

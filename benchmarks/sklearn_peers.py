@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.work import HIDDEN, RATE, SEED, Work, pretrained
+from benchmarks.work import HIDDEN, RATE, SEED, Work, load_pretrained
 
 BATCH = 250  # images that run through timm's network at a time
 
@@ -28,7 +28,7 @@ def mlp(work: Work) -> Callable[[], Sequence[float]]:
     def train() -> Sequence[float]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return validated(model, work.scaled(), work)
+            return validate(model, work.scaled_images(), work)
 
     return train
 
@@ -37,7 +37,7 @@ def timm_features(work: Work) -> Callable[[], Sequence[float]]:
     """timm's ResNet-18, once per image, then logistic regression by L-BFGS, to its end."""
     import timm
 
-    _, body, scaling = pretrained()
+    _, body, scaling = load_pretrained()
     network = timm.create_model("resnet18", in_chans=1, num_classes=0)
     network.load_state_dict(body)
     # The layout that convolutions are fastest in.
@@ -49,12 +49,12 @@ def timm_features(work: Work) -> Callable[[], Sequence[float]]:
             features = np.concatenate([network(scaling(part)).numpy() for part in parts])
         # Features of one scale, with which L-BFGS converges.
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        return validated(model, features, work)
+        return validate(model, features, work)
 
     return train
 
 
-def validated(model: object, inputs: np.ndarray, work: Work) -> Sequence[float]:
-    folds = PredefinedSplit(work.assigned)
+def validate(model: object, inputs: np.ndarray, work: Work) -> Sequence[float]:
+    folds = PredefinedSplit(work.fold_of)
     scores = cross_validate(model, inputs, work.data.labels, cv=folds, n_jobs=2)
     return scores["test_score"].tolist()

@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.sklearn_peers import validated
-from benchmarks.work import RATE, SEED, VALIDATION_BATCH, Work, pretrained
+from benchmarks.sklearn_peers import validate
+from benchmarks.work import RATE, SEED, VALIDATION_BATCH, Work, load_pretrained
 from benchmarks.workshop import LastLayer, SimpleNN
 
 
@@ -28,7 +28,7 @@ def skorch(work: Work) -> Callable[[], Sequence[float]]:
         callbacks="disable", verbose=0,
     )  # fmt: skip
 
-    return lambda: validated(model, work.scaled(), work)
+    return lambda: validate(model, work.scaled_images(), work)
 
 
 def lightning(work: Work) -> Callable[[], Sequence[float]]:
@@ -63,7 +63,7 @@ def lightning(work: Work) -> Callable[[], Sequence[float]]:
         module = Module()
         # Its own name for all that costs time being off.
         trainer = Trainer(accelerator="cpu", max_epochs=work.epochs, barebones=True)
-        trainer.fit(module, *loaders(work, torch.from_numpy(work.scaled()), DataLoader))
+        trainer.fit(module, *loaders(work, torch.from_numpy(work.scaled_images()), DataLoader))
         return [float(module.correct / module.total)]
 
     return train
@@ -77,7 +77,7 @@ def fastai(work: Work) -> Callable[[], Sequence[float]]:
     from fastai.metrics import accuracy
     from fastai.optimizer import Adam
 
-    _, body, scaling = pretrained()
+    _, body, scaling = load_pretrained()
 
     def train() -> Sequence[float]:
         torch.manual_seed(SEED)
@@ -93,7 +93,7 @@ def fastai(work: Work) -> Callable[[], Sequence[float]]:
 
 
 def loaders(work: Work, images: torch.Tensor, loader: type) -> tuple[object, object]:
-    """Of the first fold's training and validation images, in memory."""
+    """Loaders of the first fold's training and validation images, in memory."""
     labels = torch.from_numpy(work.data.labels)
     training, validation = (TensorDataset(images[one], labels[one]) for one in work.splits[0])
     return (

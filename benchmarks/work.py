@@ -39,22 +39,22 @@ class Work:
         return splits.stratified_subset(dataset.read_idx("MNIST", RAW)[0], self.images, SEED)
 
     @cached_property
-    def assigned(self) -> np.ndarray:
+    def fold_of(self) -> np.ndarray:
         """The fold, from 0, in which each image validates: int64, shape (images,)."""
         return splits.stratified_folds(self.data, self.folds, SEED)
 
     @cached_property
     def splits(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Rows of `data` that each fold trains on, and those that it validates on."""
-        validation = [self.assigned == fold for fold in range(self.folds)]
+        validation = [self.fold_of == fold for fold in range(self.folds)]
         return [(np.flatnonzero(~one), np.flatnonzero(one)) for one in validation]
 
-    def scaled(self) -> np.ndarray:
+    def scaled_images(self) -> np.ndarray:
         """The images as the workshop's network sees them: float32, shape (images, 784)."""
         return (self.data.images.reshape(self.images, -1).astype(np.float32) / 255 - 0.5) / 0.5
 
 
-def pretrained() -> tuple[Classifier, dict[str, torch.Tensor], Callable]:
+def load_pretrained() -> tuple[Classifier, dict[str, torch.Tensor], Callable]:
     """The base of all rows of `last_layer`, its body's weights, and its scaling of MNIST's images.
 
     torchvision's and timm's ResNet-18 have weights of the same names.

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from torchvision.models import resnet18
 
-from benchmarks.work import DROPOUT, RATE, SEED, VALIDATION_BATCH, Work, pretrained
+from benchmarks.work import DROPOUT, RATE, SEED, VALIDATION_BATCH, Work, load_pretrained
 
 
 class SimpleNN(nn.Module):
@@ -65,7 +65,7 @@ def simple_nn(work: Work, workers: int = 0) -> Callable[[], Sequence[float]]:
 
 
 def last_layer(work: Work) -> Callable[[], Sequence[float]]:
-    _, body, scaling = pretrained()
+    _, body, scaling = load_pretrained()
     return lambda: [fold(work, partial(LastLayer, body), scaling.mean, scaling.std)]
 
 

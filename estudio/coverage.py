@@ -112,7 +112,7 @@ def fit_piece(
 
 
 def _hits(network: nn.Module, fit: Training, data: Dataset) -> np.ndarray:
-    logits = engine.predict(network, batches.prepared(data.images, fit.prepare, fit.device))
+    logits = engine.predict(network, batches.prepare_batches(data.images, fit.prepare, fit.device))
     return (logits.argmax(1).numpy() == data.labels).astype(np.int64)
 
 

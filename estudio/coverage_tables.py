@@ -69,8 +69,8 @@ def rows(
     """A row per measure, method and truth, of the tables that `coverage.fit_piece` gives."""
     places = ["piece", "fold", "group"]
     for measure, names in MEASURES.items():
-        values = images[places].assign(value=_measured(images, names))
-        own = _measured(rest, names).groupby(rest["piece"]).mean()
+        values = images[places].assign(value=_measure(images, names))
+        own = _measure(rest, names).groupby(rest["piece"]).mean()
         mean = np.full(len(own), 0.0 if measure == NULL else own.mean())
         claims = [claims_of(piece, factors, rope) for _, piece in values.groupby("piece")]
         for method in claims[0]:
@@ -80,7 +80,7 @@ def rows(
                 yield place | _row(made, true, rope, pair=len(names) > 1)
 
 
-def _measured(table: pd.DataFrame, names: list[str]) -> pd.Series:
+def _measure(table: pd.DataFrame, names: list[str]) -> pd.Series:
     return table[names[0]] - table[names[1]] if len(names) > 1 else table[names[0]]
 
 

@@ -32,7 +32,7 @@ from taller.statistics.intervals import CONFIDENCE, Estimate
 RESULTS, TEMPLATES = HERE / "resultados", HERE / "templates"
 PRETRAINING = Path("resultados/pretrain")  # the root's
 TABLES = "mapa", "equivalencia", "pronostico", "perspectiva"
-# Of what one sentence asks: the same weights, fine-tuned in three ways, and SimpleNN.
+# The arms of one sentence: the same weights, fine-tuned in three ways, and SimpleNN.
 ALIKE = ("workshop", "resnet18_letters_fc", "resnet18_letters", "simple_nn")
 
 
@@ -243,7 +243,7 @@ def findings(cells: Sequence[Cell], settings: dict[str, Any]) -> dict[str, Any]:
         "worth": equivalents(curves, settings["worth"]),
         "forecasts": forecasts(curves, settings["forecast"]), "outlooks": seen,
         "correlations": {key: stats.spearmanr(one, truth).statistic for key, one in looks.items()},
-        # Of each domain, with the most images.
+        # A row of each domain: that with the most images.
         "alike": [*{key[0]: one for key, one in places.items() if {*ALIKE} <= {*one}}.values()],
     }  # fmt: skip
 

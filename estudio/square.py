@@ -29,7 +29,7 @@ from taller.datasets import dataset, folder, splits
 from taller.datasets.dataset import Dataset
 from taller.evaluation import metrics
 from taller.training import contestants, engine, freezing, store, workers
-from taller.training.batches import prepared
+from taller.training.batches import prepare_batches
 from taller.training.contestants import FinetuningConfig, Halves, ScratchConfig
 from taller.training.cross_validation import OUT, Training, fit_fold
 from taller.training.engine import TrainingConfig
@@ -50,7 +50,7 @@ def cut(domain: str) -> None:
     data = training_images(domain, HERE / settings["domains"][domain], seed)
     parts = max(INNER_PARTS, len(data) // settings["judge"])
     judges = splits.stratified_folds(data, parts, numerics.split_seed(seed)) == 0
-    draws = drawn(data, np.flatnonzero(~judges), settings["draws"], seed)
+    draws = draw(data, np.flatnonzero(~judges), settings["draws"], seed)
     dataset.save(CELLS / "datos" / domain, data)
     dataset.save_array(CELLS / "datos" / domain / "judge.npy", np.flatnonzero(judges))
     dataset.save_array(CELLS / "datos" / domain / "draws.npy", draws)
@@ -58,14 +58,14 @@ def cut(domain: str) -> None:
 
 
 def training_images(domain: str, raw: Path, seed: int) -> Dataset:
-    """Of the catalogue the training files alone are opened."""
+    """A domain of the catalogue has its training files opened alone."""
     if domain in dataset.CLASSES:
         return dataset.read_idx_part(domain, raw, "train")
     settings = params.read("preprocess", preprocess.Params)
     return folder.read(raw, settings, numerics.test_seed(seed))[0]
 
 
-def drawn(data: Dataset, rows: np.ndarray, draws: int, seed: int) -> np.ndarray:
+def draw(data: Dataset, rows: np.ndarray, draws: int, seed: int) -> np.ndarray:
     """Put `rows` into an order for each draw, int64, shape (draws, rows): its first n are drawn.
 
     They have the classes in their shares, and of a class as many writers as there can be. Every
@@ -150,7 +150,7 @@ def read_arm(name: str, data: Dataset) -> Arm:
         with engine.threads(params.read("threads", Threads)):
             return freezing.activations(halves.frozen, data.images, scaling, device)
 
-    def tuned(option: TrainingConfig, images: int) -> Training:
+    def finetuning(option: TrainingConfig, images: int) -> Training:
         suited = contestants.with_min_steps([option], images, name)
         return halves.training(suited, scaling, None, data, seed, device)
 
@@ -159,7 +159,7 @@ def read_arm(name: str, data: Dataset) -> Arm:
         each = store.count_operations(halves.trained, store.output_shape(halves.frozen, image))
         return once, once + each.inference, each.step
 
-    return Arm(facts, options, inputs, tuned, cost)
+    return Arm(facts, options, inputs, finetuning, cost)
 
 
 def run(call: Callable, fits: list[tuple], shared: tuple, epochs: int, label: str) -> list:
@@ -248,7 +248,7 @@ def answer(trainings, inputs, labels, judge, rows, draw, report) -> np.ndarray:
     with engine.threads(1):
         network = training.build()
         network.load_state_dict(fitted.state)
-        batches = prepared(inputs[judge], training.prepare, training.device)
+        batches = prepare_batches(inputs[judge], training.prepare, training.device)
         logits = engine.predict(network.to(training.device), batches)
     return logits.double().log_softmax(1).numpy()
 

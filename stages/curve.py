@@ -49,7 +49,9 @@ def curve(section: str) -> None:
     data, folds = dataset.load(TRAIN), dataset.load_array(TRAIN / "folds.npy")
     device = engine.choose_device(device)
     if kind == "finetune":
-        start, inputs, training_on = finetuned(section, data, len(folds), seed, device, threads)
+        start, inputs, training_on = prepare_finetuning(
+            section, data, len(folds), seed, device, threads
+        )
     else:
         config, start, inputs = contestants.read_scratch(section), [], data.images
 
@@ -80,7 +82,7 @@ def curve(section: str) -> None:
         checkpoints.remove()  # of all sizes
 
 
-def finetuned(
+def prepare_finetuning(
     section: str, data: Dataset, repeats: int, seed: int, device: torch.device, threads: int
 ) -> tuple[list[Path], np.ndarray, Callable[[int], Training]]:
     """Where it starts, what its frozen layers make of all images, and how the others are trained.

@@ -19,7 +19,7 @@ from taller.datasets import dataset
 from taller.datasets.dataset import Dataset
 from taller.evaluation import metrics
 from taller.training import engine, store
-from taller.training.batches import prepared
+from taller.training.batches import prepare_batches
 from taller.training.store import Classifier
 
 
@@ -59,7 +59,7 @@ def predict(classifier: Classifier, data: Dataset, device: torch.device, label: 
     network = classifier.network.to(device, memory_format=torch.channels_last)
     logits = []
     with terminal.bar(len(data), label, "image") as bar:
-        for inputs in prepared(data.images, classifier.scaling, device):
+        for inputs in prepare_batches(data.images, classifier.scaling, device):
             logits.append(engine.predict(network, [inputs]))
             bar.update(len(inputs))
     return torch.cat(logits).double().log_softmax(1).float().numpy()

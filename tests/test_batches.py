@@ -39,8 +39,8 @@ def test_scaling_is_the_workshops_transform_and_shrinking_antialiased(digits):
 
 def test_one_channel_gets_the_average_of_the_statistics_and_the_aspect_ratio_stays():
     mean, std = (pytest.approx(0.4),), (pytest.approx(0.2),)
-    assert COLOUR.suited((1, 20, 24), 48) == Scaling(mean, std, (40, 48))
-    assert COLOUR.suited((3, 50, 25), 28) == Scaling(COLOUR.mean, COLOUR.std, (28, 14))
+    assert COLOUR.adapt((1, 20, 24), 48) == Scaling(mean, std, (40, 48))
+    assert COLOUR.adapt((3, 50, 25), 28) == Scaling(COLOUR.mean, COLOUR.std, (28, 14))
 
 
 @pytest.fixture

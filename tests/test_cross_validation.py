@@ -152,7 +152,7 @@ def test_scores_are_scikit_learns_of_the_last_epoch(digits, monkeypatch, tmp_pat
 def test_settings_are_chosen_inside_the_training_images_of_a_fold(digits, fits):
     decays, config = (1.0, 0.0), ONCE.model_copy(update={"learning_rate": 0.1})
     options = [config.model_copy(update={"weight_decay": one}) for one in decays]
-    training = replace(TRAINING, config=options[1], options=options, origins=digits.groups)
+    training = replace(TRAINING, config=options[1], options=options, image_groups=digits.groups)
     outcome = cross_validate(training, digits.images, digits.labels, FOLDS, repeat=1, limit=2)
     assert [row["fold"] for row in outcome.scores if row["metric"] == "accuracy"] == [1, 2]
     made = [*fits]

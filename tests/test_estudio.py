@@ -36,6 +36,12 @@ def cells() -> dict[str, tuple[str, str]]:
     return {words[-3]: (words[-2], words[-1]) for words, _ in listed}
 
 
+def test_the_roots_dvc_does_not_know_it():
+    with Repo(ROOT) as repo:  # status, pull, push, repro and exp show take it from this index
+        assert "compare" in {stage.name for stage in repo.index.stages}
+        assert not [one for one in repo.index.stages if "estudio" in Path(one.path_in_repo).parts]
+
+
 def test_dvc_trains_the_cells_that_the_tables_read(cells, monkeypatch):
     places, names = set(), {"simple_nn": "SimpleNN", "cnn": "CNN"}
 

@@ -187,7 +187,7 @@ MAKE = {
         ("eel", "folder", "eel: expected pictures, found none"),
         ("eel/a.png", "picture", "eel: expected at least 2 images, found 1"),
         ("cat/eve/day/1.png", "picture", "cat/eve/day: expected a picture, found a folder"),
-        ("cat/eve/1.png", "picture", "cat/0.png: expected origins of all pictures (folders, or"),
+        ("cat/eve/1.png", "picture", "cat/0.png: expected groups of all pictures (folders, or"),
         ("dog/9.png", "same as cat/1.png", "dog/9.png: expected a picture of one class, found t"),
         ("cat/a\nb.png", "picture", "'cat/a\\nb.png': expected a name of letters in UTF-8"),
         ("Groups.CSV", "text", "Groups.CSV: expected groups.csv, beside all folders"),

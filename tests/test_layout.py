@@ -1,4 +1,4 @@
-"""What a folder is taken for, by names alone: parts, classes and origins as people lay them out."""
+"""What a folder is taken for, by names alone: parts, classes and groups as people lay them out."""
 
 import pytest
 from PIL import Image
@@ -71,7 +71,7 @@ def side(first: str, *others: str) -> str:
 def test_parts_and_classes(look, files, parts, classes):
     seen = look(files)
     assert (seen.parts, seen.classes, seen.unclear) == (parts, classes, None)
-    assert len(seen.files) == sum(map(sum, classes.values())) and seen.origins is None
+    assert len(seen.files) == sum(map(sum, classes.values())) and seen.groups is None
 
 
 def test_what_is_left_out_has_a_kind_a_number_and_an_example(look):
@@ -87,7 +87,7 @@ def test_what_is_left_out_has_a_kind_a_number_and_an_example(look):
 
 def test_dates_that_all_classes_have_are_groups_and_no_classes_in_parts(look):
     seen = look("a/2024-05-01/1 a/2024-05-02/2 b/2024-05-01/3 b/2024-05-02/4")
-    assert seen.origins == ("folders", 2) and seen.unclear is None
+    assert seen.groups == ("folders", 2) and seen.unclear is None
 
 
 @pytest.mark.parametrize("classes", [("gato", "perro"), ("Audi_2012", "BMW_2010")])
@@ -96,11 +96,11 @@ def test_parts_in_another_language_are_asked_for(look, classes):
     assert "expected classes, found what may be parts: call these train" in seen.unclear
 
 
-def test_origins_are_folders_in_classes_or_a_table(look, tmp_path):
-    assert look("x/a/ana/1 x/a/eva/1 x/a/eva/2 x/b/ana/images/1 x/b/ana/masks/1").origins == (
+def test_groups_are_folders_in_classes_or_a_table(look, tmp_path):
+    assert look("x/a/ana/1 x/a/eva/1 x/a/eva/2 x/b/ana/images/1 x/b/ana/masks/1").groups == (
         "folders", 2,
     )  # fmt: skip
     rows = ("a/ana/1,1", "a/eva/1,2", "a/eva/2,3", "b/ana/images/1,1")
     (tmp_path / "x/groups.csv").write_text("\n".join(["file,group", *rows]), "utf-8")
     seen = folder.look(tmp_path)
-    assert seen.origins == ("groups.csv", 3) and seen.unclear is None
+    assert seen.groups == ("groups.csv", 3) and seen.unclear is None

@@ -48,7 +48,7 @@ SEARCH_SECONDS, PROBE = 8.0, 64  # to prepare the search in; images that say how
 # The browser refuses whatever is not on the page, or of this server.
 POLICY = "default-src 'none'; img-src data: blob:; connect-src 'self'; script-src 'unsafe-inline'; "
 POLICY += "style-src 'unsafe-inline'"
-# Of the errors the first counts whose key is in what `predict` says.
+# The word for an error is the first whose key is in what `predict` says.
 WORDS = {
     "es": {
         "title": "La pizarra", "clear": "Borrar", "choose": "Elegir imagen", "of": "de",

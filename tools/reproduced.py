@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="other params")
     asked = parser.parse_args()
     with stage.one_line("reproduced"):
-        expected = committed(LOCK), committed(METRICS)
+        expected = read_committed(LOCK), read_committed(METRICS)
         actual = read(ROOT) if asked.here else run_from_nothing(asked.set)
         if numerics.is_x86() and numerics.has_avx2() and not asked.set:
             print(
@@ -43,7 +43,7 @@ def main() -> None:
             print(compare_metrics(*map(json.loads, (actual[1], expected[1]))))
 
 
-def committed(name: str) -> str:
+def read_committed(name: str) -> str:
     """The text of a file in git's HEAD; a `UserError` where it has none."""
     command = ["git", "show", f"HEAD:{name}"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")

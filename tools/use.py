@@ -191,10 +191,10 @@ def describe(root: Path, look: folder.Look, sizes: Sample, say: Language) -> lis
     ]
     parts += [say("as_drawn")] * ("test" not in look.parts)
     classes = [f"{name} ({train} + {test})" for name, (train, test) in look.classes.items()]
-    origins = say("use_no_origins")
-    if look.origins:
-        where, count = look.origins
-        origins = say("use_origins", count=count, where=say.term(where))
+    groups = say("use_no_groups")
+    if look.groups:
+        where, count = look.groups
+        groups = say("use_groups", count=count, where=say.term(where))
     left_out = [
         f"{count} {say.term(kind)} ({printable(one)})"
         for kind, (count, one) in look.left_out.items()
@@ -204,7 +204,7 @@ def describe(root: Path, look: folder.Look, sizes: Sample, say: Language) -> lis
     return [
         f"{root}: {'; '.join(parts)}",
         say("use_classes", count=len(classes), classes=few(classes, 6, say)),
-        origins,
+        groups,
         say("use_sizes", smallest=smallest, largest=largest, names=examples),
         say("use_left_out", kinds=few(left_out, 4, say) or say("use_nothing")),
     ]

@@ -118,5 +118,5 @@ class _Linear(torch.autograd.Function):
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
-    """Of two matrices: NumPy's, whose OpenBLAS has the same kernel on every processor."""
+    """The product of two matrices by NumPy, whose OpenBLAS has one kernel on every processor."""
     return torch.from_numpy(np.matmul(a.detach().numpy(), b.detach().numpy()))

@@ -136,7 +136,7 @@ def test_seed(seed: int) -> int:
 
 
 def pretraining_seed(seed: int, repeat: int = 0) -> int:
-    """Of the fit on other data that a repeat's fine-tuning starts from."""
+    """Decides the fit on other data that a repeat's fine-tuning starts from."""
     return spawn(seed, repeat)
 
 

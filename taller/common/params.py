@@ -85,10 +85,10 @@ def read(key: str, schema: Any, path: Path = PARAMS_FILE) -> Any:
         return TypeAdapter(schema).validate_python(value, strict=True)
     except ValidationError as error:
         fields = ", ".join(getattr(schema, "model_fields", ())) or "none"
-        raise UserError(f"{path}: {_explained(error, key, fields)}") from None
+        raise UserError(f"{path}: {_explain(error, key, fields)}") from None
 
 
-def _explained(error: ValidationError, key: str, fields: str) -> str:
+def _explain(error: ValidationError, key: str, fields: str) -> str:
     # An unknown key first: it is the likely reason why another one is missing.
     first, *others = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     where = printable(".".join([key, *(str(part) for part in first["loc"])]))

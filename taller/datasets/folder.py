@@ -50,8 +50,8 @@ class Look:
         where that is to be drawn. A part for validation stands where its pictures go.
     classes : dict of str to (int, int)
         Pictures for training and for the test; all for training where the test is to be drawn.
-    origins : tuple of str and int, or None
-        Where origins are known from, "folders" or "groups.csv", and how many there are.
+    groups : tuple of str and int, or None
+        Where groups are known from, "folders" or "groups.csv", and how many there are.
     left_out : dict of str to (int, str)
         Kinds of things that are no part of the data set: how many, and the first of each.
     files : list of str
@@ -62,7 +62,7 @@ class Look:
 
     parts: dict[str, list[str]]
     classes: dict[str, tuple[int, int]]
-    origins: tuple[str, int] | None
+    groups: tuple[str, int] | None
     left_out: dict[str, tuple[int, str]]
     files: list[str]
     unclear: str | None
@@ -71,7 +71,7 @@ class Look:
 def look(root: Path, *, grouped: bool = True) -> Look:
     """Say what a folder of pictures is taken for, by names alone; `read` takes it for the same.
 
-    `grouped` is whether origins count, as `preprocess.groups` says.
+    `grouped` is whether groups count, as `preprocess.groups` says.
     """
     listing = Listing(root)
     counts = Counter((one.name, one.side == "test") for one in listing.pictures)

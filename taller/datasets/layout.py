@@ -1,4 +1,4 @@
-"""What a folder of pictures is taken for, by names alone: parts, classes, origins, and the rest.
+"""What a folder of pictures is taken for, by names alone: parts, classes, groups, and the rest.
 
 No picture is decoded, so that a wrong guess is seen before anything is copied or read.
 """
@@ -92,19 +92,19 @@ class Listing:
         self.pictures.sort(key=lambda one: one.file)
 
     def mixed(self) -> str:
-        """A line where some pictures are in folders of origins and some are not, or empty."""
+        """A line where some pictures are in folders of groups and some are not, or empty."""
         within = next((one.file for one in self.pictures if one.group is not None), None)
         without = next((one.file for one in self.pictures if one.group is None), None)
         if not within or not without or self.has_groups:
             return ""
         return (
-            f"{without}: expected origins of all pictures (folders, or {GROUPS}) or of none, found "
-            f"{within} in a folder of an origin and this in none; params.yaml: preprocess.groups: "
+            f"{without}: expected groups of all pictures (folders, or {GROUPS}) or of none, found "
+            f"{within} in a folder of a group and this in none; params.yaml: preprocess.groups: "
             f"none takes both as pictures of their class"
         )
 
     def kinds(self) -> dict[str, tuple[int, str]]:
-        """Of each kind of thing left out how many there are, and the first of them."""
+        """How many things of each kind are left out, and the first of them."""
         counts = Counter(self.left_out.values())
         return {
             kind: (count, min(one for one, of in self.left_out.items() if of == kind))
@@ -262,7 +262,7 @@ def _hidden_parts(folders: list[str], inside: list[tuple[list[str], list[str]]])
         names = ", ".join(map(_last, folders))
         yield (
             f"{names}: expected classes, found what may be parts: call these train, val and test; "
-            f"if they are classes, and the same origins are in each, list those in {GROUPS}"
+            f"if they are classes, and the same groups are in each, list those in {GROUPS}"
         )
 
 

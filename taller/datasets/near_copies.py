@@ -49,15 +49,15 @@ class NearCopies:
 def find(images: Iterable[np.ndarray]) -> NearCopies:
     """Find near copies among images: each uint8, shape (channels, height, width)."""
     greys = np.array([small(image) for image in images]).reshape(-1, *SIZE[::-1])
-    pairs = _proposed(hashes(greys))
+    pairs = _candidates(hashes(greys))
     concordance = _concordances(greys.reshape(len(greys), -1), *pairs.T)
     most, alike = max(2, int(MOST * len(greys))), concordance >= ALIKE
     for least in (STRICT, 2):  # which none has: what is too large even then is dissolved
         pairs, concordance = pairs[alike], concordance[alike]
-        groups = _connected(pairs, len(greys))
+        groups = _components(pairs, len(greys))
         too_large = np.bincount(groups, minlength=1)[groups] > most
         alike = ~too_large[pairs[:, 0]] | (concordance >= least)
-    return NearCopies(pairs[alike], _connected(pairs[alike], len(greys)), int(too_large.sum()))
+    return NearCopies(pairs[alike], _components(pairs[alike], len(greys)), int(too_large.sum()))
 
 
 def small(image: np.ndarray) -> np.ndarray:
@@ -78,12 +78,12 @@ def hashes(greys: np.ndarray) -> np.ndarray:
     return np.packbits(brighter, axis=1).view(np.uint64).ravel()
 
 
-def _connected(pairs: np.ndarray, count: int) -> np.ndarray:
+def _components(pairs: np.ndarray, count: int) -> np.ndarray:
     links = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(count, count))
     return connected_components(links, directed=False)[1].astype(np.int64)
 
 
-def _proposed(codes: np.ndarray) -> np.ndarray:
+def _candidates(codes: np.ndarray) -> np.ndarray:
     """Pairs whose hashes are near; of a picture with many, those with the nearest `NEAREST`."""
     pairs, step = [np.zeros((0, 2), np.int64)], max(1, BLOCK // max(1, len(codes)))
     for start in range(0, len(codes), step):

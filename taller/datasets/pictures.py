@@ -164,7 +164,7 @@ def _on_square(
     with ONE_LARGE if decoded[0] * decoded[1] > LARGE else nullcontext():
         image.load()
         highest = int(np.asarray(image).max()) if image.mode.startswith("I") else 0
-        # Of its last row and column a part, where eighths of the original end within them.
+        # Eighths of the original may end within the last row and column, of which a part is left.
         upright, box = _upright(image, drafted[1][2:] if drafted else image.size)
         size = upright.size
         if drafted:

@@ -16,7 +16,7 @@ NAME = "CNN"
 # The children with weights, in the order in which an image passes them, however many convolutions.
 LAYERS = ("conv1", "body", "hidden", "fc")
 STEM, HEAD = "conv1", "fc"
-# Of its inputs, of whatever channels: the workshop's. Weights are for so many pixels alone.
+# The workshop's scaling of the inputs, for any channels. Weights are for so many pixels alone.
 MEAN, STD, FIXED_SIZE = (0.5,), (0.5,), True
 
 

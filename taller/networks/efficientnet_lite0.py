@@ -14,7 +14,7 @@ NAME = "EfficientNet-Lite0"
 # The children with weights, in the order in which an image passes them.
 LAYERS = ("conv1", "bn1", *(f"layer{number}" for number in range(1, 8)), "conv2", "bn2", "fc")
 STEM, HEAD = "conv1", "fc"
-# Of the images that TensorFlow's weights were trained on.
+# The statistics of the images that TensorFlow's weights were trained on.
 MEAN, STD, PIXELS = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 224
 
 

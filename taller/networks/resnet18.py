@@ -14,7 +14,7 @@ NAME = "ResNet18"
 # The children with weights, in the order in which an image passes them.
 LAYERS = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4", "fc")
 STEM, HEAD = "conv1", "fc"
-# Of the images that ImageNet's weights were trained on.
+# The statistics of the images that ImageNet's weights were trained on.
 MEAN, STD, PIXELS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 224
 
 

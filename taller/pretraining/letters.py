@@ -115,7 +115,7 @@ def pretrain(
 
 
 def scaling_for(module: ModuleType) -> Scaling:
-    """Of the inputs of a network that learns letters: its module's own, if it is for any channels.
+    """The scaling for a network that learns letters: its module's own, if it is for any channels.
 
     A network of that kind sees what it is tuned on later in the same scaling.
     """
@@ -124,7 +124,7 @@ def scaling_for(module: ModuleType) -> Scaling:
 
 
 def names() -> list[str]:
-    """Of the classes, the shapes of letters: the first letter of each shape."""
+    """The names of the classes, which are shapes: the first letter of each."""
     shapes, alphabet = glyphs.shapes().tolist(), glyphs.alphabet()
     return [alphabet[shapes.index(shape)] for shape in range(max(shapes) + 1)]
 

@@ -41,8 +41,8 @@ def context(
     fewer folds than others. ``lead`` is what the first sentence says, ``against`` are the pairs of
     the summary, ``isolating`` those that tell what pretraining gives, ``further`` the other
     fine-tuned ones against ``tuned``, ``better_cells`` those of the grid that are better than the
-    model's settings. ``networks`` is how many pretrained ones there are; the rest says what it is
-    of.
+    model's settings. ``networks`` is how many pretrained ones there are; costs that differ by less
+    than the share ``same_cost`` are called the same; the rest says what it is of.
     """
     models, scratch, ranking = comparison.models, comparison.scratch, comparison.ranking
     winner, second, *_ = *ranking, None
@@ -78,14 +78,15 @@ def context(
         "votes": {
             one: one.mean(VOTES[metric]).value for one in models if VOTES[metric] in one.splits
         },
-        "chosen": [(one, _chosen(one)) for one in models if "chosen" in one.fit],
+        "chosen": [(one, _choices(one)) for one in models if "chosen" in one.fit],
         "networks": max((one.fit["start"]["networks"] for one in pretrained), default=0),
         "classes": names,
         "numbered": not style.can_name(comparison.data["names"]),
         "letters": _letters(comparison.finetuned),
         "losses": _losses(comparison),
+        "same_cost": SAME_COST,
         "hardest": [_hardest(one) for one in models],
-        "confused": [_confused(one, names) for one in models],
+        "confused": [_confusions(one, names) for one in models],
         "on_test": [_on_test(pair, comparison) for pair in comparison.pairs],
         "tuning": tuning.to_dict("records"),
         "better_cells": [one for result in models for one in _better_cell(result, tuning)],
@@ -106,7 +107,7 @@ def _lead(pair: Pair, comparison: Comparison) -> dict[str, Any]:
     return {"winner": winner, "loser": loser, "how": how, "gap": abs(pair.difference.value)}
 
 
-def _chosen(result: Result) -> list[tuple[dict[str, Any], int]]:
+def _choices(result: Result) -> list[tuple[dict[str, Any], int]]:
     """The settings that its fits took, from lists, and how many of them; the most frequent first.
 
     Where the training images were too few to choose with, they are ``fixed``.
@@ -193,7 +194,7 @@ def _hardest(result: Result) -> tuple[str, float]:
     return literal(worst["clase"]), worst["recall"]
 
 
-def _confused(result: Result, names: Sequence[str]) -> tuple[list[str], int]:
+def _confusions(result: Result, names: Sequence[str]) -> tuple[list[str], int]:
     """The two classes that a model confuses most (or several, as often), and how often."""
     wrong = result.confusion - np.diag(np.diag(result.confusion))
     most = int(wrong.max())

@@ -16,7 +16,7 @@ import numpy as np
 from taller.common.terminal import UserError
 
 TEMPLATES = Path(__file__).parent / "templates"
-# Of the pictures that are drawn in both languages at once, as `compare` does not draw them.
+# Names of pictures that are drawn in both languages at once, as `compare` does not draw them.
 ENDINGS = {"es": "", "en": ".en"}
 SPACE = "\u00a0"
 FENCED = re.compile(r"^((?:```|---\n).*?^(?:```|---)$)", re.MULTILINE | re.DOTALL)
@@ -249,8 +249,8 @@ WORDS = {
         "as_part": "{names} como {part}", "part_train": "entrenamiento", "part_test": "prueba",
         "as_drawn": "una parte de cada clase como prueba (preprocess.test_share)",
         "use_classes": "{count} clases, con imágenes de entrenamiento + prueba: {classes}",
-        "use_origins": "orígenes: {count}, por {where}", "folders": "carpetas",
-        "use_no_origins": "orígenes: ninguno, así que cada imagen cuenta como uno propio",
+        "use_groups": "grupos: {count}, por {where}", "folders": "carpetas",
+        "use_no_groups": "grupos: ninguno, así que cada imagen cuenta como uno propio",
         "use_sizes": "tamaños: de {smallest} a {largest}, como {names}",
         "use_left_out": "queda fuera: {kinds}", "use_nothing": "nada", "use_more": " y {count} más",
         "masks": "máscaras", "pictures without classes": "imágenes sin clases",
@@ -336,8 +336,8 @@ WORDS = {
         "as_part": "{names} as {part}", "part_train": "train", "part_test": "test",
         "as_drawn": "a share of each class as test (preprocess.test_share)",
         "use_classes": "{count} classes, with pictures of train + test: {classes}",
-        "use_origins": "origins: {count}, by {where}", "folders": "folders",
-        "use_no_origins": "origins: none, so that each picture counts as one of its own",
+        "use_groups": "groups: {count}, by {where}", "folders": "folders",
+        "use_no_groups": "groups: none, so that each picture counts as one of its own",
         "use_sizes": "sizes: {smallest} to {largest}, such as {names}",
         "use_left_out": "left out: {kinds}", "use_nothing": "nothing",
         "use_more": " and {count} more", "masks": "masks",

@@ -94,7 +94,7 @@ def read(comparison: Comparison, sections: Sequence[str]) -> list[Curve]:
 
 
 def gains(comparison: Comparison, curves: Sequence[Curve]) -> list[Gain]:
-    """Of every fine-tuned contestant over every one from scratch, of curves with fewer images."""
+    """What every fine-tuned contestant gains over every one from scratch, with fewer images."""
     outcome = []
     for tuned, other in product(curves, curves):
         if not tuned.result.source or other.result.source:

@@ -66,7 +66,7 @@ class Result:
 
     @property
     def training_flops(self) -> int:
-        """Of the fit on all images and of one pretraining, where that was done here."""
+        """Operations of the fit on all images, and of one pretraining that was done here."""
         return self.fit["flops"]["training"] + self.pretraining.get("flops", 0)
 
     @cached_property

@@ -80,7 +80,7 @@ def split(count: int, size: int) -> list[int]:
     return [size] * full + [rest] * (rest > 0)
 
 
-def prepared(images: np.ndarray, prepare: Prepare, device: torch.device) -> Iterator[Tensor]:
+def prepare_batches(images: np.ndarray, prepare: Prepare, device: torch.device) -> Iterator[Tensor]:
     """The prepared inputs of all images, in order, in batches whose bytes are bounded."""
     inputs = tensor(images)
     most = max(LEAST, min(FORWARD, FORWARD_BYTES // prepare(inputs[:1]).nbytes))
@@ -122,7 +122,7 @@ class Scaling:
         fewer = max(self.size) < max(before)
         return interpolate(scaled, size=self.size, mode="bilinear", antialias=fewer)
 
-    def suited(self, shape: Sequence[int], longer_side: int) -> "Scaling":
+    def adapt(self, shape: Sequence[int], longer_side: int) -> "Scaling":
         """The same for images of another shape, with their longer side resized to so many pixels.
 
         `shape` is channels, height and width; one channel gets the channels' averages.
@@ -183,7 +183,7 @@ class Views:
         side = round(MARGIN * max(scaling.size))
         if side >= max(images.shape[2:]):
             return cls(images, scaling)
-        levels = Scaling((0.0,), (1 / 255,), scaling.size).suited(images.shape[1:], side)
+        levels = Scaling((0.0,), (1 / 255,), scaling.size).adapt(images.shape[1:], side)
         small = dataset.empty((*images.shape[:2], *levels.size))
         for part in dataset.chunks(images):
             small[part] = levels(tensor(images[part])).round().byte().numpy()
@@ -223,5 +223,5 @@ class Views:
 
 
 def _centres(pixels: int, like: Tensor) -> Tensor:
-    """Of so many pixels that reach from -1 to 1."""
+    """The middles of so many pixels in a row, which reaches from -1 to 1."""
     return (2 * torch.arange(pixels).to(like) + 1) / pixels - 1

@@ -68,7 +68,7 @@ def environment() -> dict[str, str]:
 
 
 def digest(paths: Iterable[Path]) -> str:
-    """Of the names and contents of files, and of all files in folders: 32 hex digits."""
+    """A digest of names and contents of files, and of all files in folders: 32 hex digits."""
     lines = (f"{name} {sha}\n".encode() for path in paths for name, sha in _contents(path))
     return hashlib.sha256(b"".join(lines)).hexdigest()[:32]
 

@@ -46,7 +46,7 @@ def scratch_training(
     """
     size = max(data.shape[1:]) if config.image_size == "auto" else config.image_size
     config = config.with_min_steps(images, label).model_copy(update={"image_size": size})
-    scaling = Scaling((0.5,), (0.5,), data.shape[1:]).suited(data.shape, size)
+    scaling = Scaling((0.5,), (0.5,), data.shape[1:]).adapt(data.shape, size)
     module = store.network_module(config.network)
     build = partial(
         module.build, classes=data.classes, shape=(data.shape[0], *scaling.size),
@@ -125,7 +125,7 @@ def suit(
     elif size == "auto":
         least = IMAGENET_PIXELS if start.source == "imagenet" else 1
         size = min(max(*data.shape[1:], least), MOST_PIXELS)
-    scaling = start.scaling.suited(data.shape, size)
+    scaling = start.scaling.adapt(data.shape, size)
     if fixed and scaling.size != start.scaling.size:
         raise UserError(
             f"params.yaml: {key}.image_size: expected {max(start.scaling.size)}, as "

@@ -51,7 +51,7 @@ class Training:
     # Of these settings, the strongest first, each fit chooses inside its own training images;
     # `config` has those of a data set that is too small for it.
     options: Sequence[TrainingConfig] = ()
-    origins: np.ndarray | None = None  # int64, shape (n,): groups, which that choice leaves whole
+    image_groups: np.ndarray | None = None  # int64, shape (n,): that choice leaves them whole
     # On so many images, drawn by class for each fit; there is no fit on all then. None: on all.
     images: int | None = None
     every_epoch: bool = True  # validates after each; or after the last one alone
@@ -153,7 +153,7 @@ def cross_validate(
         saved = checkpoints and checkpoints.of_fit(name, f"{label}: {_name(fold)}", epochs)
         fits.append((repeat, fold, saved))
     if not workers.scheduler():
-        inputs, training = _prepared(inputs, training)
+        inputs, training = _prepare(inputs, training)
     shared, processes = (training, inputs, labels, folds), workers.count(training.device)
     with workers.progress(epochs * len(fits), label) as report:
         if workers.scheduler():
@@ -248,7 +248,7 @@ def _near(inputs: np.ndarray, device: torch.device) -> Tensor:
 
 
 def _draw(trains: np.ndarray, labels: np.ndarray, training: Training, seed: int) -> np.ndarray:
-    """Of the images that train, bool, `training.images` with the same shares of the classes."""
+    """Draw `training.images` of those that train, with the same shares of the classes: bool."""
     rows, drawn = np.flatnonzero(trains), np.zeros_like(trains)
     options = {"n_samples": training.images, "random_state": numerics.draw_seed(seed)}
     drawn[resample(rows, replace=False, stratify=labels[rows], **options)] = True
@@ -263,17 +263,17 @@ def _inner_fold(
     By class, and of whole groups where there are any. None where there are too few to choose by.
     """
     rows, seed = np.flatnonzero(trains), numerics.fit_seed(training.seed, repeat, fold) % 2**32
-    origins, parts, splitter = None, INNER_PARTS, StratifiedKFold
-    if training.origins is not None:
-        origins, splitter = training.origins[rows], StratifiedGroupKFold
-        parts = min(parts, len(np.unique(origins)))
+    groups, parts, splitter = None, INNER_PARTS, StratifiedKFold
+    if training.image_groups is not None:
+        groups, splitter = training.image_groups[rows], StratifiedGroupKFold
+        parts = min(parts, len(np.unique(groups)))
     few = (training.images or len(labels)) < LEAST_TO_CHOOSE
     if few or parts < 2 or np.bincount(labels[rows]).max() < parts:
         return None
     splits = splitter(parts, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a class with fewer images than parts
-        _, validates = next(splits.split(labels[rows], labels[rows], origins))
+        _, validates = next(splits.split(labels[rows], labels[rows], groups))
     inner = np.where(trains, -1, OUT)
     inner[rows[validates]] = 0
     return inner
@@ -303,7 +303,7 @@ def _line(row: dict[str, float], epochs: int) -> str:
     )
 
 
-def _prepared(inputs: np.ndarray, training: Training) -> tuple[np.ndarray, Training]:
+def _prepare(inputs: np.ndarray, training: Training) -> tuple[np.ndarray, Training]:
     """The same inputs, prepared where that is small; each by itself, so no batch is an input."""
     prepare = training.prepare
     one = prepare(tensor(inputs[:1]))

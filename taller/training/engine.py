@@ -31,7 +31,7 @@ def integer_or(word: str, low: int, high: int) -> object:
     return Annotated[int | str, BeforeValidator(check)]
 
 
-# Of the longer side of a network's inputs: images are resized on the fly.
+# Pixels of the longer side of a network's inputs: images are resized on the fly.
 ImageSize = integer_or("auto", 16, 512)
 WeightDecay = Annotated[float, Field(ge=0, le=100)]
 Epochs = Annotated[int, Field(ge=1, le=1000)]
@@ -75,7 +75,7 @@ class TrainingConfig(Section):
         )
 
     def weights(self, labels: Tensor, classes: int) -> Tensor | None:
-        """Of each class in the loss, float32, shape (classes,), or None where images count alike.
+        """How much each class counts in the loss: float32, shape (classes,), or None for all alike.
 
         n / (classes * images of the class), of `labels`, those of the images that it trains on.
         """

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from taller.common.terminal import UserError, bar, printable
 from taller.datasets import dataset
-from taller.training.batches import Prepare, prepared
+from taller.training.batches import Prepare, prepare_batches
 
 
 def trained_layers(trainable: object, module: ModuleType, key: str) -> list[str]:
@@ -137,7 +137,7 @@ def activations(
     frozen.to(device, memory_format=torch.channels_last).eval()
     out, start = None, 0
     with torch.inference_mode(), bar(len(images), "frozen layers", "image") as progress:
-        for inputs in prepared(images, prepare, device):
+        for inputs in prepare_batches(images, prepare, device):
             part = frozen(inputs).cpu().numpy()
             if out is None:
                 flat = dataset.empty((len(images), part[0].nbytes))

@@ -162,7 +162,7 @@ def run_on_cluster(
         Without scheduler or workers, where one would compute other bits, or where all are lost.
     """
     (training, *arrays), outcomes, calls = shared, {}, []
-    with _connected(scheduler()) as client:
+    with _connect(scheduler()) as client:
         call = functools.partial(_fit, checkpoint.environment(), function, training)
         # To every worker once. Neither joblib nor the scheduler opens objects of this project.
         call, *arrays = client.scatter([call, *map(np.asarray, arrays)], broadcast=True, hash=False)
@@ -232,7 +232,7 @@ def _backend(client: "Client") -> ParallelBackendBase:
 
 
 @contextmanager
-def _connected(address: str) -> "Iterator[Client]":
+def _connect(address: str) -> "Iterator[Client]":
     """A client, all of whose workers would compute the same bits."""
     try:
         from distributed import Client, KilledWorker

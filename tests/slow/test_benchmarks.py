@@ -23,9 +23,9 @@ def place(workdir, mnist_raw, monkeypatch):
 
 def test_cases_run_in_rounds_and_what_fails_is_named(place, monkeypatch, capsys):
     cases = [
-        runner.trained(table.OURS, "ours:simple_nn", **SMALL),
-        runner.trained("workshop's loop", "workshop:simple_nn", runner.ONE_FOLD, **SMALL),
-        runner.trained("broken", "workshop:absent", **SMALL),
+        runner.training_case(table.OURS, "ours:simple_nn", **SMALL),
+        runner.training_case("workshop's loop", "workshop:simple_nn", runner.ONE_FOLD, **SMALL),
+        runner.training_case("broken", "workshop:absent", **SMALL),
     ]
     monkeypatch.setattr(runner, "PARTS", {"simple_nn": cases})
     monkeypatch.setattr("sys.argv", ["benchmarks", "--rounds", "2"])
