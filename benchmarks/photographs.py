@@ -41,8 +41,10 @@ def compare(peer: str) -> Iterator[dict]:
 
 
 def ours(data: Dataset, folds: np.ndarray) -> Sequence[float]:
-    """The frozen layers once, then the last one, whose weight decay each fit chooses."""
-    _, inputs, training_on = curve.finetuned(f"finetune.{SECTION}", data, 1, SEED, CPU, THREADS)
+    """The frozen layers once, then the last one, whose settings fits choose, given enough images."""
+    _, inputs, training_on = curve.prepare_finetuning(
+        f"finetune.{SECTION}", data, 1, SEED, CPU, THREADS
+    )
     training = training_on(len(data))
     # A repeat after the first, which would also fit on all images: nobody else does.
     outcome = cross_validation.cross_validate(training, inputs, data.labels, folds, repeat=1)
