@@ -41,7 +41,7 @@ def compare(peer: str) -> Iterator[dict]:
 
 
 def ours(data: Dataset, folds: np.ndarray) -> Sequence[float]:
-    """The frozen layers once, then the last one, whose settings fits choose, given enough images."""
+    """The frozen layers once, then the last one, whose settings each fit may choose."""
     _, inputs, training_on = curve.prepare_finetuning(
         f"finetune.{SECTION}", data, 1, SEED, CPU, THREADS
     )
