@@ -128,8 +128,9 @@ def _row(claims: list[Claim], true: np.ndarray, rope: float, *, pair: bool) -> d
     if pair:
         claimed = verdicts != "unknown"
         is_so = np.select([true > rope, true < -rope], ["better", "worse"], "equal")
-        row |= _share("p < 0.05", p_values < 0.05) | {"veredictos": int(claimed.sum())}
-        row |= _share("equivocados", (verdicts != is_so)[claimed])
+        wrong = claimed & (verdicts != is_so)
+        row |= _share("p < 0.05", p_values < 0.05) | _share("equivocados", wrong)
+        row |= {"veredictos": int(claimed.sum())} | _share("de los veredictos", wrong[claimed])
     return row
 
 

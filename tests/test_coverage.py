@@ -84,6 +84,8 @@ def test_intervals_of_independent_hits_cover_as_often_as_they_say():
     null, pair = (of.loc[one, "all pairs", "mean"] for one in list(coverage_tables.MEASURES)[2:])
     assert null["p < 0.05"] == pytest.approx(1 - null["cubre"])
     assert pair["veredictos"] > 150 and pair["equivocados"] < 0.01
+    wrong = null["veredictos"] * null["de los veredictos"]
+    assert null["equivocados"] == pytest.approx(wrong / 200) and 0 < null["equivocados"] < 0.1
     assert pair["error típico"] == pytest.approx(np.sqrt((0.16 + 0.09) / 200), rel=0.1)
     both = pd.concat([table.assign(pliegues=kind) for kind in coverage.KINDS])
     panel = coverage_tables.draw(both, Language("es")).axes[1]
