@@ -28,6 +28,16 @@ def test_a_model_that_one_revision_lacks_is_a_dash():
     )
 
 
+def test_scores_of_different_metrics_are_not_compared():
+    one = dict(zip(Estimate._fields, (0.9, 0.8, 1.0), strict=True))
+    models, pairs = {"cnn": {"cv": one, "test_accuracy": one}}, {}
+    accuracy, balanced = (
+        changes.headlines({"metric": metric, "models": models, "pairs": pairs})
+        for metric in ("accuracy", "balanced_accuracy")
+    )
+    assert {*accuracy} & {*balanced} == {"cnn, test accuracy"}
+
+
 def test_an_unknown_revision_is_one_line(workdir):
     with pytest.raises(
         UserError, match=r"detalle\.json: expected a revision with this file, found"

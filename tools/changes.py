@@ -61,13 +61,14 @@ def output(*command: str, expected: str = "it to end well") -> str:
 
 def headlines(details: dict) -> dict[str, tuple[Estimate, str]]:
     """Estimates by what they are of, each with a verdict in a word, or none."""
+    metric = details["metric"].replace("_", " ")
     scores = {
         f"{name}, {label}": (Estimate(**one[key]), "")
         for name, one in details["models"].items()
-        for key, label in (("cv", "cross-validated"), ("test_accuracy", "test accuracy"))
+        for key, label in (("cv", f"cross-validated {metric}"), ("test_accuracy", "test accuracy"))
     }
     pairs = {
-        name: (Estimate(**pair["difference"]), pair["verdict"])
+        f"{name}, {metric}": (Estimate(**pair["difference"]), pair["verdict"])
         for name, pair in details["pairs"].items()
     }
     return scores | pairs

@@ -104,7 +104,8 @@ def use(name: str, source: Path | None = None, every: bool = False, network: str
     if look.unclear:
         raise UserError(f"{root}: {look.unclear}")
     sizes = sample(root, look.files)
-    print("\n".join(describe(root, look, sizes, say)), flush=True)
+    grouped = staying["groups"] == "auto"
+    print("\n".join(describe(root, look, sizes, say, grouped)), flush=True)
     if source:
         copy(source, raw)
     if subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", raw]).returncode:
@@ -183,7 +184,9 @@ def is_grey(image: Image.Image) -> bool:
     return bool((levels == levels[..., :1]).all())
 
 
-def describe(root: Path, look: folder.Look, sizes: Sample, say: Language) -> list[str]:
+def describe(
+    root: Path, look: folder.Look, sizes: Sample, say: Language, grouped: bool = True
+) -> list[str]:
     """What the folder is taken for: five lines."""
     parts = [
         say("as_part", names=", ".join(names), part=say(f"part_{part}"))
@@ -195,6 +198,7 @@ def describe(root: Path, look: folder.Look, sizes: Sample, say: Language) -> lis
     if look.groups:
         where, count = look.groups
         groups = say("use_groups", count=count, where=say.term(where))
+        groups += "" if grouped else say("use_groups_left")
     left_out = [
         f"{count} {say.term(kind)} ({printable(one)})"
         for kind, (count, one) in look.left_out.items()
