@@ -329,6 +329,7 @@ def test_that_imagenet_knew_the_classes_is_said(workdir, votes, known):
     share = f"{100 * votes:.2f}".replace(".", ",")
     said = re.search(rf"\*\*ImageNet (.*) estas clases\.\*\* .* acierta el {share}{SPACE}%", text)
     assert (said and said[1]) == known
+    assert ("lo que falla es su ajuste" in text) == (votes == 0.99)
     assert row(text, "Cabeza de ImageNet, sin entrenar (%)")[1].startswith(share)
 
 

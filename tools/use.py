@@ -4,7 +4,7 @@ Says what it takes for what in the folder, copies it to data/NAME/raw under `dvc
 what is there), and writes the params.yaml that suits the pictures, out of presets/. Without a
 folder the pictures in data/NAME/raw are taken. All that it chose stands in params.yaml; seed,
 threads, device, numerics and compare.language stay as they are; with pictures of one's own
-preprocess.groups, .conflicts and .fit, too.
+preprocess.groups and .conflicts, too, and .fit of the same ones.
 """
 
 import argparse
@@ -65,6 +65,8 @@ class Sample:
     smallest: tuple[int, int]  # width and height, in pixels
     largest: tuple[int, int]
     small: bool  # whether all are grey, and none is larger than `SMALL`
+    longest: int = 0  # the longest side of all
+    square: bool = True  # whether all are
 
 
 def use(name: str, source: Path | None = None, every: bool = False, network: str = LITE0) -> None:
@@ -99,7 +101,12 @@ def use(name: str, source: Path | None = None, every: bool = False, network: str
     raw = Path("data", name, "raw")
     root = source or raw
     fields = folder.Params.model_fields
-    staying = {key: params.read(f"preprocess.{key}", fields[key].annotation) for key in STAYING}
+    same = params.read("dataset", str) == name  # how another folder's pictures fit says nothing
+    staying = {
+        key: params.read(f"preprocess.{key}", fields[key].annotation)
+        for key in STAYING
+        if same or key != "fit"
+    }
     look = folder.look(root, grouped=staying["groups"] == "auto")
     if look.unclear:
         raise UserError(f"{root}: {look.unclear}")
@@ -117,14 +124,16 @@ def use(name: str, source: Path | None = None, every: bool = False, network: str
             overrides.append(f"preprocess.{key}={value}")
             reasons.append(f"  preprocess.{key}: {say('use_staying', value=value)}")
     least = min(both[0] for both in look.classes.values())
+    groups = look.groups[1] if look.groups and grouped else math.inf
     train, test = (sum(counts) for counts in zip(*look.classes.values(), strict=True))
     if not test:
         test = round(train * usual["test_share"])
         train -= test
-        least -= max(1, math.ceil(least * usual["test_share"]))
-    if 2 <= least < usual["folds"]:
-        overrides.append(f"preprocess.folds={least}")
-        reasons.append(f"  preprocess.folds: {say('use_folds', folds=least)}")
+        least, groups = least - max(1, math.ceil(least * usual["test_share"])), groups - 1
+    if 2 <= (folds := min(least, groups)) < usual["folds"]:
+        overrides.append(f"preprocess.folds={folds}")
+        why = say("use_folds" if folds == least else "use_few_groups", folds=folds)
+        reasons.append(f"  preprocess.folds: {why}")
     chosen = write_params(preset, [*general, f"dataset='{name}'"], overrides, network)
     print(with_network("\n".join(reasons), network))
     print(duration(chosen, train, test, chosen["preprocess"]["image_size"], say))
@@ -175,7 +184,8 @@ def sample(root: Path, names: Sequence[str]) -> Sample:
     if not sizes:
         pictures.pixels(root / names[0], 8, 1)  # says why: HEIC, or damaged
     sizes.sort(key=lambda size: (size[0] * size[1], size))
-    return Sample(sizes[0], sizes[-1], small)
+    square = all(width == height for width, height in sizes)
+    return Sample(sizes[0], sizes[-1], small, max(map(max, sizes)), square)
 
 
 def is_grey(image: Image.Image) -> bool:
@@ -258,8 +268,11 @@ def choose(
     why = say("use_metric", metric=metric, times=say.number(times, 1))
     reasons = [f"  compare.metric: {why}"]
     if sizes.small:
-        side = max(8, *sizes.largest)
+        side = max(8, sizes.longest)
         overrides += ["curve.sections=[]", "download=[]", f"preprocess.image_size={side}"]
+        if not sizes.square:
+            overrides.append("preprocess.fit=pad")
+            reasons.append(f"  preprocess.fit: {say('use_pad')}")
         why = say("use_grey", pixels=SMALL)
         first = say("use_preset", preset="presets/mnist.yaml", why=why)
         return "mnist", overrides, [first, *reasons]

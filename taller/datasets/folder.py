@@ -255,7 +255,9 @@ def read_groups(path: Path, files: set[str]) -> dict[str, str]:
         if len(row) != 2 or not row[1].strip():
             lines.append(f"{place}: expected a file and a group")
         elif row[0] not in files:
-            lines.append(f"{place}: expected the file of a picture, CLASS/FILE")
+            lines.append(
+                f"{place}: expected the file of a picture, such as {printable(min(files))}"
+            )
         elif groups.setdefault(row[0], row) is not row:
             lines.append(f"{place}: expected each picture once, found it twice")
     refuse(lines)  # which may be why pictures have no line

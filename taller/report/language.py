@@ -267,6 +267,8 @@ WORDS = {
         "use_few": "no participan, con menos de {images} imágenes; ALL=1 los añade",
         "use_staying": "{value}, como decía params.yaml",
         "use_folds": "{folds}, pues la clase menor no tiene más imágenes de entrenamiento",
+        "use_few_groups": "{folds}, pues no hay más grupos para entrenar",
+        "use_pad": "pad, pues no todas son cuadradas y recortar quitaría lo que distingue",
         "use_time": "make repro tardará unos {minutes} min, con {cores} núcleos y sin GPU",
     },
     "en": {
@@ -355,6 +357,8 @@ WORDS = {
         "use_few": "left out, with fewer than {images} pictures; ALL=1 adds them",
         "use_staying": "{value}, as params.yaml had it",
         "use_folds": "{folds}, as the smallest class has no more training pictures",
+        "use_few_groups": "{folds}, as there are no more groups to train on",
+        "use_pad": "pad, as not all are square, and a crop might cut off what tells them apart",
         "use_time": "make repro will take about {minutes} min, on {cores} cores and without a GPU",
     },
 }
