@@ -19,7 +19,10 @@ from tools import prepare, use
 
 SPANISH = Language("es")
 ROOT, PARAMS = Path(__file__).parents[1], Path("params.yaml")
-LARGE, SMALL = use.Sample((300, 200), (640, 427), False), use.Sample((20, 28), (28, 28), True)
+LARGE, SMALL = (
+    use.Sample((300, 200), (640, 427), False),
+    use.Sample((20, 28), (28, 28), True, 30, False),
+)
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -115,7 +118,8 @@ def test_what_cannot_be_meant_is_a_line_and_nothing_is_written(project):
     [
         ((200, 197), LARGE, False, "photographs", {"~finetune.control"}),
         ((1200, 1300), LARGE, False, "photographs", {"kfold_train.cnn.epochs=40"}),
-        ((500, 500), SMALL, False, "mnist", {"curve.sections=[]", "download=[]"}),
+        ((500, 500), SMALL, False, "mnist", {"curve.sections=[]", "preprocess.image_size=30"}),
+        ((500, 500), SMALL, False, "mnist", {"download=[]", "preprocess.fit=pad"}),
     ],
 )
 def test_the_pictures_decide_the_preset(counts, seen, every, preset, expected):
