@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 def test_it_is_as_right_as_scikit_learns(workdir, digits, lite0_weights, monkeypatch):
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     dataset.save(Path("data/train"), digits)
-    folds = splits.stratified_folds(digits, 2, seed=1)
+    folds = splits.stratified_folds(digits, 5, seed=1)
     dataset.save_array(Path("data/train/folds.npy"), folds[np.newaxis])
     params = yaml.safe_load((ROOT / "presets/photographs.yaml").read_text("utf-8"))
     section = params["finetune"]["lite0"] | {"start": str(lite0_weights.parent), "image_size": 112}
@@ -31,7 +31,7 @@ def test_it_is_as_right_as_scikit_learns(workdir, digits, lite0_weights, monkeyp
     Path("params.yaml").write_text(yaml.safe_dump(params))
     finetune("mine")
     facts = files.read_json(Path("resultados/cv/finetuned/mine/fit.json"))
-    assert [row["fixed"] for row in facts["chosen"]] == [False] * 3
+    assert [row["fixed"] for row in facts["chosen"]] == [False] * 6
     scores = pd.read_csv("resultados/cv/finetuned/mine/scores.csv")
     accuracy = scores.query("metric == 'accuracy'")["value"].mean()
     network = store.load(Path("modelos/finetuned/mine.pth")).network.eval()
