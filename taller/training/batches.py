@@ -26,6 +26,7 @@ Batch = tuple[Tensor, Tensor]
 Prepare = Callable[[Tensor], Tensor]
 AREA, RATIO = (0.35, 1.0), (3 / 4, 4 / 3)  # of the part that is seen; of its width and height
 LIGHT = 0.2  # at most, more or less: of brightness, contrast and saturation
+LEAST_STD = 0.25  # of a standardized feature, as a share of the median
 # Views are cut from images of so many times the network's pixels: a small part is still sharp.
 MARGIN = 1.5
 
@@ -146,6 +147,8 @@ class Standardizer:
 
     Features of a pretrained network differ in scale by orders of magnitude, and an optimizer
     with one learning rate would still be on its way in the small ones when the large are done.
+    Those that hardly vary are left small: what an image has of them beyond the others' would
+    count for more than all the rest.
     """
 
     mean: Tensor
@@ -156,8 +159,9 @@ class Standardizer:
 
     @classmethod
     def of(cls, inputs: Tensor) -> "Standardizer":
-        """That of these inputs, shape (n, features); a constant feature becomes 0."""
+        """That of these inputs, shape (n, features); the least `std` is LEAST_STD of the median."""
         std, mean = torch.std_mean(inputs, dim=0, correction=0)
+        std = std.clamp(min=LEAST_STD * std.median())
         return cls(mean, torch.where(std > 0, std, torch.ones_like(std)))
 
     def absorb_into(self, state: dict[str, Tensor], layer: str) -> None:

@@ -187,6 +187,8 @@ class Halves:
         )  # fmt: skip
         # A layer that is trained in front of the head would change its inputs' scale.
         standardize = head if config.trainable == [head] else ""
+        if standardize:
+            groups = partial(freezing.head_groups, head=head, learning_rate=config.learning_rate)
         prepare = identity if len(self.frozen) else scaling
         return Training(
             config, self.rebuild, seed, device, groups, prepare, standardize,

@@ -5,6 +5,7 @@ with weights, in order), its ``STEM`` (the convolution that sees the image) and 
 layer that gives the logits).
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 
@@ -110,6 +111,21 @@ def parameter_groups(
             (of_head if name.startswith(f"{head}.") else of_body).append(parameter)
     groups = [(of_head, learning_rate), (of_body, learning_rate * body_lr_factor)]
     return [{"params": group, "lr": rate} for group, rate in groups if group]
+
+
+def head_groups(trained: nn.Module, head: str, learning_rate: float) -> list[dict[str, object]]:
+    """Optimizer groups of a head alone, on standardized features: its weights, and its bias.
+
+    A step of Adam moves every parameter by as much, so with d features a logit by some sqrt(d)
+    times what the bias moves it. The bias has that rate, and no decay: in the few steps that few
+    images take it must reach how frequent each class is.
+    """
+    layer = trained.get_submodule(head)
+    rate = learning_rate * math.sqrt(layer.in_features)
+    return [
+        {"params": [layer.weight], "lr": learning_rate},
+        {"params": [layer.bias], "lr": rate, "weight_decay": 0.0},
+    ]
 
 
 def activations(
