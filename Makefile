@@ -94,7 +94,7 @@ bench: .venv/.ready-bench
 # A pipeline of its own, on the data and the pretrained networks that params.yaml asks for.
 ajuste estudio: $(if $(SCHEDULER),.venv/.ready-cluster,setup)
 	.venv/bin/dvc --wait-for-lock repro download preprocess pretrain
-	cd estudio && dvc --wait-for-lock repro $(if $(filter estudio,$@),estudio cobertura mapa,$@)
+	cd estudio && dvc --wait-for-lock repro $(if $(filter estudio,$@),cobertura mapa,$@)
 
 # A process for each core, pinned as stages are (stages/__init__.py) before NumPy is imported.
 worker: $(if $(SCHEDULER),.venv/.ready-cluster)

@@ -33,7 +33,7 @@ from taller.report.language import ENDINGS, Language
 from taller.statistics import intervals
 from taller.statistics.intervals import CONFIDENCE, Estimate, Posterior, Verdict
 
-RESULTS = Path("estudio/resultados")
+RESULTS = Path("resultados/estudio")
 NULL = "SimpleNN − SimpleNN"  # differs by chance alone
 # A network, or the first one minus the second.
 MEASURES = {

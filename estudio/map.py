@@ -29,8 +29,8 @@ from taller.report.figures import style
 from taller.report.language import ENDINGS, Language, render
 from taller.statistics.intervals import CONFIDENCE, Estimate
 
-RESULTS, TEMPLATES = HERE / "resultados", HERE / "templates"
-PRETRAINING = Path("resultados/pretrain")  # the root's
+RESULTS, TEMPLATES = Path("resultados/estudio"), HERE / "templates"
+PRETRAINING = Path("resultados/pretrain")
 TABLES = "mapa", "equivalencia", "pronostico", "perspectiva"
 # The arms of one sentence: the same weights, fine-tuned in three ways, and SimpleNN.
 ALIKE = ("workshop", "resnet18_letters_fc", "resnet18_letters", "simple_nn")
@@ -69,11 +69,12 @@ class Cell:
         return estimate(self.accuracy.value - other.accuracy.value, self.means - other.means)
 
     def label(self, say: Language) -> str:
-        name, source = self.facts["network"], say.term(f"study_{self.facts['source']}")
+        name = self.facts["network"]
         if self.scratch:
-            return say("study_scratch", name=name)
+            return say("map_fresh", name=name)
+        source = say.term(f"map_{self.facts['source']}")
         if self.facts["stem"] == "random":
-            return say("study_workshop", source=source)
+            return say("map_workshop", source=source)
         layers = self.facts["trained"]
         words = {"all": say("map_all"), "fc": say("map_last")}
         layers = layers if layers == "all" else ", ".join(layers)
@@ -188,8 +189,8 @@ def forecasts(curves: dict[tuple[str, str], list[Cell]], up_to: int) -> list[dic
     return rows
 
 
-def tables(found: dict[str, Any]) -> dict[str, pd.DataFrame]:
-    say, winners = Language("es"), {one.best: one for one in found["squares"]}
+def tables(summary: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    say, winners = Language("es"), {one.best: one for one in summary["squares"]}
     tables: dict[str, list[dict]] = {key: [] for key in TABLES}
 
     def add(table: str, cell: Cell, values: dict[str, Any], **estimates: Estimate | None) -> None:
@@ -199,7 +200,7 @@ def tables(found: dict[str, Any]) -> dict[str, pd.DataFrame]:
             row |= dict(zip(names, one or [None] * 3, strict=True))
         tables[table].append(row | values)
 
-    for cell in found["cells"]:
+    for cell in summary["cells"]:
         facts, run, square = cell.facts, cell.facts["run"], winners.get(cell)
         values = {
             "modelo": cell.label(say), "estado": "medida" if run else "no ejecutada",
@@ -212,21 +213,21 @@ def tables(found: dict[str, Any]) -> dict[str, pd.DataFrame]:
         }  # fmt: skip
         ahead = square and square.difference
         add("mapa", cell, values, accuracy=cell.accuracy if run else None, ventaja=ahead)
-    for one in found["worth"]:
+    for one in summary["worth"]:
         first, last = one["scratch"][0], one["scratch"][-1]
         values = {"desde cero": first.arm, "medido desde": first.images, "hasta": last.images}
         add("equivalencia", one["cell"], values, vale_imágenes=one["images"])
-    for one in found["forecasts"]:
+    for one in summary["forecasts"]:
         values = {"medido": one["measured"], "acierta": "sí" if one["holds"] else "no"}
         add("pronostico", one["cell"], values, pronóstico=one["error"], diferencia=one["miss"])
-    for cell in found["outlooks"]:
+    for cell in summary["outlooks"]:
         values = {key: np.mean(cell.facts[key]) for key in outlook.KINDS}
-        values |= {f"rho de {key}, todas": rho for key, rho in found["correlations"].items()}
+        values |= {f"rho de {key}, todas": rho for key, rho in summary["correlations"].items()}
         add("perspectiva", cell, values, accuracy=cell.accuracy)
     return {name: pd.DataFrame(rows) for name, rows in tables.items()}
 
 
-def findings(cells: Sequence[Cell], settings: dict[str, Any]) -> dict[str, Any]:
+def summarize(cells: Sequence[Cell], settings: dict[str, Any]) -> dict[str, Any]:
     """What the tables and the report say, by name."""
     run, curves, places = [one for one in cells if one.facts["run"]], {}, {}
     for one in run:
@@ -251,18 +252,18 @@ def findings(cells: Sequence[Cell], settings: dict[str, Any]) -> dict[str, Any]:
 def mapa() -> None:
     settings, seed = params.load(SETTINGS)["mapa"], params.read("seed", Seed)
     cells = read_cells(settings, numerics.draw_seed(numerics.fit_seed(seed)))
-    found = findings(cells, settings)
-    for name, table in tables(found).items():
+    summary = summarize(cells, settings)
+    for name, table in tables(summary).items():
         with files.atomic_write(RESULTS / f"{name}.csv") as file:
             table.to_csv(file, index=False, float_format="%.6g")
     for language, ending in ENDINGS.items():
         say = Language(language)
-        for name, figure in figures.draw(cells, found["squares"], say).items():
+        for name, figure in figures.draw(cells, summary["squares"], say).items():
             style.save(figure, RESULTS / f"{name}{ending}.png")
-        report = render("informe", say, found | {"say": say, "ending": ending}, TEMPLATES)
+        report = render("informe", say, summary | {"say": say, "ending": ending}, TEMPLATES)
         files.write_text(RESULTS / f"informe.{language}.md", report)
-    decided = sum(one.decided for one in found["squares"])
-    print(f"{len(found['run'])} of {len(cells)} cells ran; {decided} squares are decided")
+    decided = sum(one.decided for one in summary["squares"])
+    print(f"{len(summary['run'])} of {len(cells)} cells ran; {decided} squares are decided")
 
 
 if __name__ == "__main__":

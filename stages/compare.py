@@ -45,7 +45,7 @@ def compare() -> None:
     comparison = read(contestants, settings.rope, settings.metric)
     curves = learning.read(comparison, sections)
     gains = learning.gains(comparison, curves)
-    studies = [read_table(RESULTS / f"{name}.csv") for name in ("ajuste", "estudio")]
+    studies = [read_table(RESULTS / f"{name}.csv") for name in ("ajuste", "estudio/mapa")]
     # All that can be wrong with what is read is said before anything is written.
     say = Language(settings.language)
     pictures = draw_pictures(comparison, say, curves, gains)

@@ -120,7 +120,7 @@ def write(
     files.write_json(place / "datos.json", facts | data)
     dataset.save(place / "muestra", test.take(slice(0, 30)))
     files.write_text(place / "ajuste.csv", "modelo\n")
-    files.write_text(place / "estudio.csv", "modelo\n")
+    files.write_text(place / "estudio/mapa.csv", "gana\n")
     compare = {"pairs": list(pairs), "rope": 0.005, "metric": metric, "language": language}
     sections = {"compare": compare}
     sections["curve"] = {"sections": [one.contestant.section for one in made if one.name in curves]}

@@ -143,14 +143,14 @@ def test_both_reports_say_the_same_numbers_and_no_number_of_what_was_not_run(set
     mapa.mapa()
     numbers = []
     for language, point, thousands in ("es", ",", "\u00a0"), ("en", ".", ","):
-        text = Path(f"estudio/resultados/informe.{language}.md").read_text(encoding="utf-8")
+        text = Path(f"resultados/estudio/informe.{language}.md").read_text(encoding="utf-8")
         text = re.sub(rf"(?<=\d){thousands}(?=\d{{3}})", "", text)
         numbers.append(re.findall(r"\d+(?:\.\d+)?", text.replace(point, ".")))
     assert numbers[0] == numbers[1] and len(numbers[0]) > 200
-    table = pd.read_csv("estudio/resultados/mapa.csv").set_index(["brazo", "imágenes"])
+    table = pd.read_csv("resultados/estudio/mapa.csv").set_index(["brazo", "imágenes"])
     assert [*table.index[table["estado"] == "no ejecutada"]] == [("resnet18", 1000)]
     assert np.isnan(table.loc[("resnet18", 1000), "accuracy"])
     for size, rows in table.groupby("imágenes"):
         winner = rows["gana"].isin(["sí", "sin decidir"])
         assert rows["accuracy"].idxmax() == rows.index[winner].item(), size
-    assert len(pd.read_csv("estudio/resultados/equivalencia.csv")) == 6
+    assert len(pd.read_csv("resultados/estudio/equivalencia.csv")) == 6

@@ -472,14 +472,14 @@ def test_cells_of_the_tables_are_those_of_the_results(digits):
 
 
 def test_the_tables_of_the_study_are_said_where_they_have_rows(digits):
-    tables = [pd.read_csv(ROOT / f"resultados/{name}.csv") for name in ("ajuste", "estudio")]
+    tables = [pd.read_csv(ROOT / f"resultados/{name}.csv") for name in ("ajuste", "estudio/mapa")]
     text, grid = report(digits, *tables), tables[0].query("elegida == 'sí'").set_index("modelo")
     cnn, simple = (
         f"{100 * grid.accuracy[name]:.2f}{SPACE}%".replace(".", ",") for name in ("CNN", "SimpleNN")
     )
-    has(text, f"{simple} en SimpleNN", f"{cnn} en CNN", "(estudio.png)", "con 5000 imágenes y")
+    has(text, f"{simple} en SimpleNN", f"{cnn} en CNN", "(estudio/mapa.png)")
     for one in (report(digits, *(table[:0] for table in tables)), report(digits)):
-        assert not re.search("ajuste.csv|estudio|cuadrícula|Qué capas ajustar", one)
+        assert not re.search("ajuste.csv|estudio|cuadrícula|compensa preentrenar", one)
     other = report(replace(digits, data=digits.data | {"dataset": "Frutas"}), *tables)
     assert "con MNIST, no con estas imágenes" in other and "estudio" not in other
 

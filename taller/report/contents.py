@@ -33,7 +33,7 @@ def context(
     """Compute what the template can put in, beside what a `Comparison` has.
 
     `gains` are those of the learning curves, perhaps none. `tuning` and `study` are ``ajuste.csv``
-    and ``estudio.csv``, perhaps without rows.
+    and ``estudio/mapa.csv``, perhaps without rows.
 
     Who is who (None: nobody): by cross-validation ``winner`` and ``second``; ``tuned``, the best of
     the fine-tuned, a control only if all are; of those from scratch ``best``, the first (``base``),

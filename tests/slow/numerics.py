@@ -59,8 +59,9 @@ def main(raw: Path) -> None:
     dataset.read_idx = lambda *_: sides
     letters.UNSEEN, glyphs.ALPHABETS, read_config = IMAGES, ALPHABETS, pretrain.read_config
     pretrain.read_config = lambda key: read_config(key).model_copy(update={"images": IMAGES})
-    for name in ("ajuste", "estudio"):
-        shutil.copy(ROOT / f"resultados/{name}.csv", Path("resultados"))
+    for name in ("ajuste.csv", "estudio/mapa.csv"):
+        Path("resultados", name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "resultados" / name, Path("resultados", name))
     preprocess.preprocess()
     kfold_train.kfold_train("simple_nn")
     kfold_train.kfold_train("cnn")

@@ -97,7 +97,7 @@ def repo(tmp_path_factory) -> Path:
             models = [one.but(scores=scores + 0.001 * len(one.name)) for one in MODELS[revision]]
             results.write(*models, repeats=len(scores) // 5, pairs=pairs)
             compare()
-        shutil.copy(copy / "resultados/coste.png", copy / "resultados/estudio.png")
+        shutil.copy(copy / "resultados/coste.png", copy / "resultados/estudio/mapa.png")
         run(copy, "git", "add", "--all")
         author = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
         run(copy, "git", *author, "commit", "--quiet", "-m", revision)
