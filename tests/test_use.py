@@ -154,3 +154,15 @@ def test_what_is_right_for_a_folder_stays_and_the_folds_are_no_more_than_it_has(
     chosen = params.load()["preprocess"]
     assert (chosen["conflicts"], chosen["folds"]) == ("drop", 3)
     assert Path("data/fotos/raw").stat().st_mode & 0o200
+
+
+def test_what_was_set_for_the_same_pictures_stays_and_others_do_not_get_it(project, photographs):
+    shutil.copytree(photographs, "others")
+    changed = ["preprocess.test_share=0.3", "compare.rope=0.02"]
+    cases = ("fotos", photographs, [0.3, 0.02]), ("x", "others", [0.2, 0.005])
+    for name, source, expected in cases:
+        use.use("fotos", photographs)
+        apply_overrides(PARAMS, changed)
+        use.use(name, Path(source))
+        read = [params.read(one.split("=")[0], float) for one in changed]
+        assert read == expected

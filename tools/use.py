@@ -4,7 +4,8 @@ Says what it takes for what in the folder, copies it to data/NAME/raw under `dvc
 what is there), and writes the params.yaml that suits the pictures, out of presets/. Without a
 folder the pictures in data/NAME/raw are taken. All that it chose stands in params.yaml; seed,
 threads, device, numerics and compare.language stay as they are; with pictures of one's own
-preprocess.groups and .conflicts, too, and .fit of the same ones.
+preprocess.groups and .conflicts, too, and of the same ones .fit, .repeats, .test_share and
+compare.rope.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import stages  # noqa: F401 (pins the numerics, before anything else imports NumPy)
 
@@ -44,7 +46,13 @@ GENERAL = {
     "seed": params.Seed, "threads": params.Threads,
     "device": params.Device, "numerics": params.Numerics, "compare.language": LanguageName,
 }  # fmt: skip
-STAYING = ("groups", "conflicts", "fit")  # of preprocess, with pictures of one's own
+# With pictures of one's own, and with the same ones again: how others fit says nothing.
+OWN = folder.Params.model_fields
+STAYING = {f"preprocess.{key}": OWN[key].annotation for key in ("groups", "conflicts")}
+SAME = {
+    "preprocess.fit": pictures.Fit, "preprocess.repeats": params.Repeats,
+    "preprocess.test_share": float, "compare.rope": float,
+}  # fmt: skip
 SAMPLE = 200  # pictures that are opened to see their sizes
 SMALL = 64  # pixels of the longer side up to which grey pictures are like MNIST's
 MANY = 1000  # pictures from which on tuning all layers, and its control, are worth their time
@@ -100,36 +108,33 @@ def use(name: str, source: Path | None = None, every: bool = False, network: str
         return
     raw = Path("data", name, "raw")
     root = source or raw
-    fields = folder.Params.model_fields
-    same = params.read("dataset", str) == name  # how another folder's pictures fit says nothing
-    staying = {
-        key: params.read(f"preprocess.{key}", fields[key].annotation)
-        for key in STAYING
-        if same or key != "fit"
-    }
-    look = folder.look(root, grouped=staying["groups"] == "auto")
+    staying = STAYING | (SAME if params.read("dataset", str) == name else {})
+    staying = {key: params.read(key, schema) for key, schema in staying.items()}
+    grouped = staying["preprocess.groups"] == "auto"
+    look = folder.look(root, grouped=grouped)
     if look.unclear:
         raise UserError(f"{root}: {look.unclear}")
     sizes = sample(root, look.files)
-    grouped = staying["groups"] == "auto"
     print("\n".join(describe(root, look, sizes, say, grouped)), flush=True)
     if source:
         copy(source, raw)
     if subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", raw]).returncode:
         raise UserError(f"dvc add {raw}: expected it to end well, found an error, above")
     preset, overrides, reasons = choose(look.classes, sizes, every, say)
-    usual = params.load(PRESETS / f"{preset}.yaml")["preprocess"]
+    path = PRESETS / f"{preset}.yaml"
     for key, value in staying.items():
-        if value != usual[key]:
-            overrides.append(f"preprocess.{key}={value}")
-            reasons.append(f"  preprocess.{key}: {say('use_staying', value=value)}")
+        if value != params.read(key, Any, path):
+            overrides.append(f"{key}={value}")
+            reasons.append(f"  {key}: {say('use_staying', value=value)}")
+    usual = params.load(path)["preprocess"]
+    share = staying.get("preprocess.test_share", usual["test_share"])
     least = min(both[0] for both in look.classes.values())
     groups = look.groups[1] if look.groups and grouped else math.inf
     train, test = (sum(counts) for counts in zip(*look.classes.values(), strict=True))
     if not test:
-        test = round(train * usual["test_share"])
+        test = round(train * share)
         train -= test
-        least, groups = least - max(1, math.ceil(least * usual["test_share"])), groups - 1
+        least, groups = least - max(1, math.ceil(least * share)), groups - 1
     if 2 <= (folds := min(least, groups)) < usual["folds"]:
         overrides.append(f"preprocess.folds={folds}")
         why = say("use_folds" if folds == least else "use_few_groups", folds=folds)
