@@ -44,12 +44,13 @@ def logme(features: np.ndarray, labels: np.ndarray) -> float:
     features : ndarray, shape (n, d)
     labels : ndarray of int64, shape (n,)
     """
-    features = features.astype(np.float64)
-    (size, width), evidence = features.shape, []
-    sigma, vectors = np.linalg.eigh(features.T @ features)
-    sigma = np.maximum(sigma, 0)
+    size, evidence = len(features), []
+    # Photographs have more pixels than there are images: the directions that none of them has add
+    # nothing, and are left out.
+    left, singular, _ = np.linalg.svd(features.astype(np.float64), full_matrices=False)
+    sigma, width = singular**2, len(singular)
     for target in (labels == np.unique(labels)[:, np.newaxis]).astype(np.float64):
-        projected, alpha, beta, ratio = vectors.T @ (features.T @ target), 1.0, 1.0, 0.0
+        projected, alpha, beta, ratio = singular * (target @ left), 1.0, 1.0, 0.0
         for _ in range(ROUNDS):
             mean = beta * projected / (alpha + beta * sigma)
             residual = target @ target - 2 * mean @ projected + mean @ (sigma * mean)
