@@ -116,7 +116,7 @@ def test_the_last_layer_converges_where_features_are_standardized(features):
         logits = torch.from_numpy(inputs).double() @ state["fc.weight"].double().T
         chances = (logits + state["fc.bias"].double()).softmax(1)
         beyond[standardize] = log_loss(labels, chances.numpy()) - optimum
-    assert 0 < beyond["fc"] < 0.01
+    assert 0 < beyond["fc"] < 0.02
     assert beyond[""] > 0.1
 
 
