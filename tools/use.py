@@ -18,14 +18,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import stages  # noqa: F401 (pins the numerics, before anything else imports NumPy)
 
 # isort: split
 import numpy as np
-import torch
 from dvc.utils.hydra import apply_overrides
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
@@ -34,11 +32,9 @@ from taller.common import files, params
 from taller.common.stage import one_line
 from taller.common.terminal import UserError, bar, printable
 from taller.datasets import dataset, folder, pictures
-from taller.networks import efficientnet_lite0
 from taller.report.language import Language, LanguageName
 from taller.sources import catalogue
-from taller.training import engine, workers
-from tools import prepare
+from tools import duration, prepare
 
 PRESETS = Path(__file__).parents[1] / "presets"
 WORK = Path(".cache/use")  # git ignores it; data/ is on the same disk
@@ -58,12 +54,6 @@ SMALL = 64  # pixels of the longer side up to which grey pictures are like MNIST
 MANY = 1000  # pictures from which on tuning all layers, and its control, are worth their time
 LITE0 = "efficientnet_lite0"
 UNEQUAL = 1.5  # how often the largest class has the smallest, for balanced accuracy to decide
-# Millions of pixels that one core passes through a network in a second, where EfficientNet-Lite0
-# takes 28 images of 224 pixels. To train takes 2.7 times as long; 60,000 letters take 320 s, and
-# all that computes nothing (imports, reading, the report) 60.
-MEGAPIXELS = {"simple_nn": 55, "cnn": 8, "resnet18": 0.65, "efficientnet_lite0": 1.4}
-LITE0_IMAGES, TRAINING, STARTS = 28, 2.7, 60
-LETTERS = {"resnet18": 320, "cnn": 80}  # seconds, of a network that learns them
 
 
 @dataclass(frozen=True)
@@ -104,7 +94,7 @@ def use(name: str, source: Path | None = None, every: bool = False, network: str
     if name in dataset.CLASSES:
         chosen = write_params("mnist", general, [f"dataset={name}", f"download=[{name}]"])
         print(say("use_preset", preset="presets/mnist.yaml", why=say("use_catalogue", name=name)))
-        print(duration(chosen, 60_000, 10_000, 28, say))
+        print(duration.line(chosen, 60_000, 10_000, 28, say))
         return
     raw = Path("data", name, "raw")
     root = source or raw
@@ -141,7 +131,7 @@ def use(name: str, source: Path | None = None, every: bool = False, network: str
         reasons.append(f"  preprocess.folds: {why}")
     chosen = write_params(preset, [*general, f"dataset='{name}'"], overrides, network)
     print(with_network("\n".join(reasons), network))
-    print(duration(chosen, train, test, chosen["preprocess"]["image_size"], say))
+    print(duration.line(chosen, train, test, chosen["preprocess"]["image_size"], say))
 
 
 def check(name: str, source: Path | None) -> None:
@@ -319,65 +309,6 @@ def write_params(
 def with_network(text: str, network: str) -> str:
     """A text on Lite0's sections, for those of another network; comments explain both names."""
     return text if network == LITE0 else re.sub(rf"{LITE0}(?! \()|\blite0", network, text)
-
-
-def duration(chosen: dict, train: int, test: int, stored: int, say: Language) -> str:
-    """How long `make repro` takes here, in a line."""
-    cores, folds = workers.count(torch.device("cpu")), chosen["preprocess"]["folds"]
-    estimate = seconds(chosen, train, test, stored, min(cores, folds + 1)) / speed()
-    minutes = max(1, round(estimate / 60))
-    return say("use_time", minutes=minutes, cores=cores)
-
-
-def seconds(chosen: dict, train: int, test: int, stored: int, processes: int) -> float:
-    """What the networks of a params.yaml take on cores of the speed of `MEGAPIXELS`.
-
-    Parameters
-    ----------
-    train, test : int
-        Pictures.
-    stored : int
-        Pixels of a side of the data set's images.
-    processes : int
-        How many fits run at a time.
-    """
-    folds, threads = chosen["preprocess"]["folds"], min(chosen["threads"], processes)
-    total = STARTS + sum(
-        LETTERS[one["network"]] / threads
-        for one in chosen["pretrain"].values()
-        if one["source"] == "letters"
-    )
-
-    def each(section: dict) -> float:
-        side = section.get("image_size", "auto")
-        return (stored if side == "auto" else side) ** 2 / MEGAPIXELS[section["network"]] / 1e6
-
-    for section in [*chosen["kfold_train"].values(), *chosen["finetune"].values()]:
-        if section.get("trainable") == ["fc"]:
-            total += (train + test) * each(section) / threads
-            continue
-        part = folds if section.get("folds", "all") == "all" else section["folds"]
-        fits = part * (1 - 1 / folds) + 1  # in images: those of a fold have so many, the last all
-        least = section["min_steps"] * section["batch_size"] / train  # epochs
-        passes = max(section["epochs"], least) * fits
-        total += passes * train * each(section) * TRAINING / processes
-    for name in chosen["curve"]["sections"]:
-        kind, _, name = name.partition(".")
-        section, sizes = chosen[kind][name], chosen["curve"]["sizes"]
-        least = section["min_steps"] * section["batch_size"]  # images
-        images = sum(max(section["epochs"] * size, least) for size in sizes if size < train)
-        total += chosen["curve"]["folds"] * images * each(section) * TRAINING / processes
-    return total
-
-
-def speed() -> float:
-    """How many times as fast as that of `MEGAPIXELS` a core of this machine is."""
-    network, images = efficientnet_lite0.build(2, (3, 224, 224)).eval(), torch.rand(4, 3, 224, 224)
-    with engine.threads(1), torch.inference_mode():
-        network(images)  # the first time takes longer
-        start = perf_counter()
-        network(images)
-    return len(images) / (perf_counter() - start) / LITE0_IMAGES
 
 
 def main() -> None:
