@@ -24,7 +24,7 @@ from pydantic import create_model
 from estudio import outlook
 from taller.common import files, numerics, params, stage
 from taller.common.params import Device, NetworkName, Seed, Threads
-from taller.common.terminal import bar
+from taller.common.terminal import UserError, bar
 from taller.datasets import dataset, folder, splits
 from taller.datasets.dataset import Dataset
 from taller.evaluation import metrics
@@ -36,7 +36,7 @@ from taller.training.engine import TrainingConfig
 
 HERE, SETTINGS = Path("estudio"), Path("estudio/params.yaml")
 CELLS, SCRATCH = HERE / "cells", "code.txt"  # where an arm starts that has no weights
-GRID = ("learning_rate", "min_steps")
+GRID = ("learning_rate", "min_steps")  # which setting of an arm's grid it is
 INNER_PARTS = 5  # one of them validates where a setting is chosen
 
 
@@ -113,13 +113,20 @@ def read_options(name: str) -> list[TrainingConfig]:
     tuned = params.read(f"{key}.start", str, SETTINGS) != SCRATCH
     bases = (FinetuningConfig,) if tuned else (ScratchConfig, module.ModelParams)
     config = create_model("Config", __base__=bases)
-    lists = dict(zip(GRID, ((list[float], ...), (list[int], ...)), strict=True))
+    lists = {"learning_rate": (list[float], ...)}
+    lists |= dict.fromkeys(("min_steps", "epochs"), (list[int], ...))
     schema = create_model("Arm", __base__=config, start=(str, ...), **lists)
     values = params.read(key, schema, SETTINGS).model_dump(exclude=None if tuned else {"start"})
     if tuned:
         values["trainable"] = freezing.trained_layers(values["trainable"], module, key)
-    grid = product(*(values[one] for one in GRID))
-    return [config(**values | dict(zip(GRID, one, strict=True))) for one in grid]
+    steps, epochs = values["min_steps"], values["epochs"]
+    if len(steps) != len(epochs):
+        raise UserError(f"{key}: min_steps {steps} and epochs {epochs}: expected as many of both")
+    grid = product(values["learning_rate"], zip(steps, epochs, strict=True))
+    return [
+        config(**values | {"learning_rate": rate, "min_steps": least, "epochs": epochs})
+        for rate, (least, epochs) in grid
+    ]
 
 
 def read_arm(name: str, data: Dataset) -> Arm:
