@@ -37,7 +37,8 @@ def winners(squares: Sequence, say: Language) -> Figure:
         hatch, color = "" if one.decided else "//", COLORS[kinds[one.best.scratch]]
         axes.bar(x, 0.94, 0.94, y - 0.47, color=color, hatch=hatch, edgecolor="white")
         name = one.best.label(say).replace(", ", "\n", 1).replace(" (", "\n(")
-        gap = say("map_gap", points=say.points(one.difference.value, 1))
+        gap = [say.points(value, 1) for value in one.difference]
+        gap = say("map_gap", points=gap[0], low=gap[1], high=gap[2])
         text = f"{name}\n{say.percent(one.best.accuracy.value, 1)}\n{gap}"
         axes.text(x, y, text, ha="center", va="center", fontsize=9)
     axes.set_xticks(range(len(sizes)), [*map(say.thousands, sizes)])

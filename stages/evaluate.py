@@ -1,8 +1,9 @@
 """Measure the models on the test set, which no other stage reads.
 
-Deletes the models without a section in params.yaml. Writes of each model the predictions (log
-probabilities), the confusion counts, the metrics, those of each class, the calibration and the
-surest errors; and of each pair of models on how many images both are right, one of them, or none.
+Reads data/test and the models; deletes those without a section in params.yaml. Writes of each
+model the predictions (log probabilities), the confusion counts, the metrics, those of each class,
+the calibration and the surest errors; and of each pair of models on how many images both are right,
+one of them, or none.
 """
 
 from itertools import combinations

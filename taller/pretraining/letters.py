@@ -110,7 +110,7 @@ def pretrain(
     )  # fmt: skip
     sizes = split(UNSEEN, config.batch_size)
     unseen = Letters(glyphs.UNSEEN_FONTS, sizes, device, "unseen fonts", scaling)
-    _, accuracy, _ = engine.evaluate(fit.model, unseen.shuffled(numerics.order_seed(seed, 0)))
+    _, accuracy, _ = engine.validate(fit.model, unseen.shuffled(numerics.order_seed(seed, 0)))
     return fit.model, accuracy
 
 

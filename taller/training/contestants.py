@@ -181,14 +181,13 @@ class Halves:
         """How the second half is trained, with one of `options`."""
         config = middle(options)
         head = store.network_module(config.network).HEAD
-        groups = partial(
-            freezing.parameter_groups, head=head,
-            learning_rate=config.learning_rate, body_lr_factor=config.body_lr_factor,
-        )  # fmt: skip
-        # A layer that is trained in front of the head would change its inputs' scale.
-        standardize = head if config.trainable == [head] else ""
-        if standardize:
-            groups = partial(freezing.head_groups, head=head, learning_rate=config.learning_rate)
+        rates = {"head": head, "learning_rate": config.learning_rate}
+        if config.trainable == [head]:
+            groups, standardize = partial(freezing.head_groups, **rates), head
+        else:  # what is trained in front of the head changes its inputs' scale
+            factor = config.body_lr_factor
+            groups = partial(freezing.parameter_groups, **rates, body_lr_factor=factor)
+            standardize = ""
         prepare = identity if len(self.frozen) else scaling
         return Training(
             config, self.rebuild, seed, device, groups, prepare, standardize,

@@ -91,9 +91,10 @@ class Fit:
     Attributes
     ----------
     history : list of dict
-        Per epoch: ``epoch`` from 1, ``train_loss`` (mean cross-entropy, nats) and
-        ``train_accuracy`` (a fraction) over the batches as they were trained on (dropout on),
-        and, where there is validation after the epoch, ``val_loss`` and ``val_accuracy``.
+        Per epoch: ``epoch`` from 1, ``train_loss`` (mean cross-entropy, nats, with the label
+        smoothing and class weights that are trained with) and ``train_accuracy`` (a fraction) over
+        the batches as they were trained on (dropout on), and, where there is validation after the
+        epoch, ``val_loss`` (without either) and ``val_accuracy``.
     """
 
     model: nn.Module
@@ -176,7 +177,7 @@ def fit(
         loss, accuracy = _measure(*seen, label_smoothing, class_weights)
         row = {"epoch": epoch, "train_loss": loss, "train_accuracy": accuracy}
         if validation is not None and (every_epoch or epoch == len(data)):
-            loss, accuracy, logits = evaluate(model, validation)
+            loss, accuracy, logits = validate(model, validation)
             row |= {"val_loss": loss, "val_accuracy": accuracy}
         history.append(row)
         if checkpoint is not None:
@@ -209,7 +210,7 @@ def predict(model: nn.Module, inputs: Iterable[Tensor]) -> Tensor:
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, batches: Iterable[Batch]) -> tuple[float, float, Tensor]:
+def validate(model: nn.Module, batches: Iterable[Batch]) -> tuple[float, float, Tensor]:
     """Loss and accuracy in evaluation mode, and the logits they come from."""
     model.eval()
     outputs = [(model(inputs).cpu(), labels.cpu()) for inputs, labels in batches]

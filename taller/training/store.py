@@ -38,7 +38,15 @@ class Classifier:
 
 
 def network_module(name: str) -> ModuleType:
-    """The module of a network, by the name of its file; a LookupError where there is none."""
+    """The module of a network, by the name of its file; a LookupError where there is none.
+
+    It has ``NAME``, which the report shows; ``ModelParams``, the params of its layers; and
+    ``build(classes, shape, …)``, with a default for each of those, for images of any shape,
+    (channels, height, width), or ``FIXED_SIZE = True`` where weights fit one size alone. To be
+    fine-tuned it is an ``nn.Sequential`` of the ``LAYERS``, the first of them ``STEM`` and the last
+    ``HEAD``. To start from ImageNet it has ``from_imagenet(state)``, and ``PIXELS``, ``MEAN`` and
+    ``STD``, the size and the scale of the images that it learnt from.
+    """
     if name not in {path.stem for path in NETWORKS.glob("[a-z]*.py")}:
         raise LookupError(f"network {name}")
     return importlib.import_module(f"taller.networks.{name}")
