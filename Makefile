@@ -14,7 +14,7 @@ help:
 	@echo 'make use DATASET=NAME FROM=FOLDER   your own pictures; ALL=1 adds what takes long'
 	@echo 'make predict IMAGE=photo.png   what the trained model sees in a picture'
 	@echo 'make pizarra   a page to draw a digit on, which all contestants read; PORT=8001; LAN=1: for'
-	@echo '               all telephones of a class room'
+	@echo '               all phones in a classroom'
 	@echo 'make cambios REV=main   metrics, params, plots and pictures against another revision'
 	@echo 'make exps      experiments: the metrics and params in which they differ'
 	@echo 'make test      the tests, two minutes; make lint: ruff'

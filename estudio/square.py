@@ -227,7 +227,7 @@ def measure(domain: str, name: str, size: str) -> None:
     few = rows.shape[1] < images
     if few or operations > settings["most_operations"]:
         files.write_json(place / "fit.json", facts)
-        why = "there are fewer" if few else f"{operations:.2g} operations are too dear"
+        why = "there are fewer" if few else f"{operations:.2g} operations are too many"
         print(f"{label}: not run, {why}", flush=True)
         return
     inputs, truth = arm.inputs(), data.labels[judge]

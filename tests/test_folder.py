@@ -263,8 +263,8 @@ def test_near_copies_stay_together_and_are_told(tmp_path, capsys):
     near = {"pairs": 3, "pictures": 6, "grouped": True, "dissolved": 0, "across": []}
     assert facts["near_copies"] == near and facts["groups"] is None
     assert len({*training.groups, *test.groups}) == 60 and not {*training.groups} & {*test.groups}
-    told = "3 pairs that look like one shot, kept together: a/00.png = a/large.jpg, b/01.png = b/a"
-    assert told in capsys.readouterr().out
+    line = "3 pairs that look like one shot, kept together: a/00.png = a/large.jpg, b/01.png = b/a"
+    assert line in capsys.readouterr().out
     facts = [read(raw, image_size=64, groups="none", test_share=0.5)[2] for _ in range(2)]
     assert facts[0] == facts[1] and not facts[0]["near_copies"]["grouped"]
     # With a given test they cannot stay together: each such pair is named.

@@ -39,12 +39,12 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_changed_copies_are_found_and_nothing_else(change):
-    found = find([CHANGES[change](one) for one in CUTS])
+    copies = find([CHANGES[change](one) for one in CUTS])
     expected = np.stack([np.arange(len(CUTS)), np.arange(len(CUTS)) + len(CUTS)], axis=1)
-    pairs = {*map(tuple, found.pairs.tolist())}
+    pairs = {*map(tuple, copies.pairs.tolist())}
     assert len(pairs & {*map(tuple, expected.tolist())}) > 0.9 * len(CUTS)
-    assert pairs <= {*map(tuple, expected.tolist())} and found.dissolved == 0
-    assert len({*found.groups}) == 2 * len(CUTS) - len(pairs)
+    assert pairs <= {*map(tuple, expected.tolist())} and copies.dissolved == 0
+    assert len({*copies.groups}) == 2 * len(CUTS) - len(pairs)
 
 
 def test_things_before_one_plain_background_are_no_copies():
@@ -55,13 +55,13 @@ def test_things_before_one_plain_background_are_no_copies():
         box = (x, y, x + random.integers(15, 40), y + random.integers(15, 40))
         ImageDraw.Draw(picture).ellipse(box, fill=tuple(random.integers(0, 200, 3).tolist()))
         drawn.append(picture)
-    found = find(drawn)
-    assert len(found.pairs) <= 2 and found.dissolved == 0
+    copies = find(drawn)
+    assert len(copies.pairs) <= 2 and copies.dissolved == 0
 
 
 def test_a_group_that_is_too_large_is_dissolved_and_others_stay():
     blank = [Image.new("L", (64, 64), level) for level in (0, 0, 200, 255)]  # like nothing
     video = [CUTS[0].crop((0, 0, 96 - place % 2, 96)) for place in range(20)]
-    found = find([*video, CUTS[50].convert("L"), *blank])
-    assert found.dissolved == 21 and found.pairs.tolist() == [[50, len(CUTS) + 20]]
-    assert np.bincount(found.groups).max() == 2
+    copies = find([*video, CUTS[50].convert("L"), *blank])
+    assert copies.dissolved == 21 and copies.pairs.tolist() == [[50, len(CUTS) + 20]]
+    assert np.bincount(copies.groups).max() == 2

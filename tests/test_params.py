@@ -1,5 +1,6 @@
 """params.yaml: read as DVC reads it, held against schemas; what is wrong is one line."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -43,6 +44,11 @@ def test_numbers_are_those_that_dvc_reads(write):
     write("a: 1e-3\nb: 2E+1\nc: .5e+1\nd: 42\ne: 0.1\nf:\ng: MNIST\nh: -3\ni: true\nj: '1e-3'\n")
     assert params.load() == load_yaml("params.yaml")
     assert params.load()["a"] == 0.001 and params.load()["j"] == "1e-3"
+
+
+def test_a_key_that_stands_twice_is_refused(write):
+    write("a: {b: 1}\nc:\n  d: 2\n  e: 3\n  d: 4\n")
+    assert re.fullmatch(r"params\.yaml: expected YAML, found: .*d twice.*line 5.*", line("c", int))
 
 
 GOOD = {"folds": 5, "channels": "auto", "rate": 0.1}

@@ -401,7 +401,7 @@ def test_what_the_losses_say(digits):
          ["están a los dos lados de cada pliegue", "De los 297 de la prueba, 12 están entre"]),
         ({"groups": None, "repeats": 2}, ["No se sabe de qué escritores son las imágenes",
          "Hay 2 repeticiones, cada una con otros pliegues y otras semillas."]),
-        ({"dataset": "KMNIST"}, ["Los 539 orígenes no se reparten", "| Carácter más difícil |"]),
+        ({"dataset": "KMNIST"}, ["Los 539 grupos no se reparten", "| Carácter más difícil |"]),
     ],
 )  # fmt: skip
 def test_what_is_known_of_the_images_is_said(digits, changes, said):
@@ -422,7 +422,7 @@ def test_own_pictures_are_described_and_nothing_of_mnist_is_said(workdir):
     has(
         text, "**Frutas\\_1**: imágenes de 5 clases (manzana, pera, a\\_b\\|c\\*, uva e higo), 64",
         "Medían de 40 × 30 a 2000 × 1500 píxeles", "ajustó, sin recortarla ni deformarla, a un",
-        "por orígenes enteros", "que no cuentan: 3.", "se usa el primero: 1.", "`groups.csv` diga",
+        "por grupos enteros", "que no cuentan: 3.", "se usa el primero: 1.", "`groups.csv` diga",
         "de las que no cuenta ninguna: 6.", "archivos, que no cuentan: 7.",
         "por blanco se toma 4095.", "una misma toma: 4, que no se separan. Quedan entre "
         "entrenamiento y prueba 2, y la prueba es optimista: `a/1.jpg` y `b/2.jpg`; `a/3.jpg` y",

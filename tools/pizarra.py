@@ -3,7 +3,7 @@
 Beside every contestant's probabilities the page has the pixels that it sees; and, for the winner,
 the training images most like the picture: by the cosine between the inputs of its last layer.
 Nothing is kept of a picture, and the page has nothing from elsewhere. It is for this machine alone;
-with --host 0.0.0.0 for all telephones of a class room.
+with --host 0.0.0.0 for all phones in a classroom.
 """
 
 import argparse

@@ -47,7 +47,15 @@ DatasetName = Annotated[
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's, but ``1e-3`` is a number, as it is for DVC."""
+    """PyYAML's, but ``1e-3`` is a number and a key that stands twice an error, as for DVC."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = []
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value} twice", problem_mark=key.start_mark)
+            seen.append(key.value)
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(

@@ -147,7 +147,8 @@ def _one_line(name: str) -> Iterator[None]:
         raise UserError(f"{name}: expected a picture, found something else") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
         if isinstance(error, OSError) and error.errno is not None:
-            raise UserError(f"{name}: expected access, found: {error.strerror}") from None
+            expected = "this file" if isinstance(error, FileNotFoundError) else "access"
+            raise UserError(f"{name}: expected {expected}, found: {error.strerror}") from None
         message = printable(str(error) or type(error).__name__)
         raise UserError(f"{name}: expected a complete picture, found: {message}") from None
 

@@ -6,6 +6,8 @@ on every machine.
 
 import copy
 import importlib
+import pickle
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -164,7 +166,11 @@ def _from_imagenet(path: Path, network_name: str) -> Classifier:
 
 
 def _read(path: Path) -> dict:
-    content = torch.load(path, weights_only=True, map_location="cpu")
+    with warnings.catch_warnings(action="ignore"):  # of pickles that are not PyTorch's
+        try:
+            content = torch.load(path, weights_only=True, map_location="cpu")
+        except pickle.UnpicklingError:  # whose message advises to run what is in it
+            raise ValueError("something else than weights") from None
     for name, weights in content.get("state_dict", content).items():
         if weights.is_floating_point() and not weights.isfinite().all():
             raise ValueError(f"{name}: NaN or infinity")
