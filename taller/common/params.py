@@ -53,7 +53,9 @@ class _Loader(yaml.SafeLoader):
         seen = []
         for key, _ in node.value:
             if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value} twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value} twice", problem_mark=key.start_mark
+                )
             seen.append(key.value)
         return super().construct_mapping(node, deep)
 
