@@ -64,8 +64,8 @@ def test_it_writes_what_dvc_yaml_says_and_what_the_results_say(workdir, capsys):
             for one, mean, accuracy in zip(THREE, means, right, strict=True)
         },
         # A minus B, and what A is by that.
-        "cnn-simple_nn": {"diff": pytest.approx(means[1] - means[0], abs=1e-4), "is": "better"},
-        "simple_nn-resnet18": {"diff": pytest.approx(means[0] - means[2], abs=1e-4), "is": "worse"},
+        "cnn-simple_nn": {"gap": pytest.approx(means[1] - means[0], abs=1e-4), "is": "better"},
+        "simple_nn-resnet18": {"gap": pytest.approx(means[0] - means[2], abs=1e-4), "is": "worse"},
     }
     details = read("detalle.json")
     assert [*details["pairs"]] == ["cnn-simple_nn", "resnet18-simple_nn", "resnet18-cnn"]
@@ -119,7 +119,7 @@ def test_metrics_are_of_the_metric_that_decides(workdir, monkeypatch):
     compare()
     tests = [balanced_accuracy_score(true, log.argmax(axis=1)) for true, log in answers.values()]
     metrics = read("metrics.json")
-    assert metrics["resnet18-cnn"] == {"diff_balanced": -0.19, "is_balanced": "worse"}
+    assert metrics["resnet18-cnn"] == {"gap_bal": -0.19, "is_bal": "worse"}
     for name, (true, log), one in zip(
         ("cnn", "resnet18"), answers.values(), THREE[1:], strict=True
     ):

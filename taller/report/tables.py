@@ -57,11 +57,11 @@ def metrics(comparison: Comparison, pairs: Sequence[str]) -> dict[str, dict[str,
     """The content of ``metrics.json``.
 
     Each key means the same in every revision. Of each model ``cv`` and ``test``, its accuracies; of
-    each of the pairs ``A-B`` whose models both take part ``diff``, A's cross-validated minus B's,
-    and what A ``is`` by that. Where balanced accuracy decides: ``diff_balanced``, ``is_balanced``.
+    each of the pairs ``A-B`` whose models both take part ``gap``, A's cross-validated minus B's,
+    and what A ``is`` by that. Where balanced accuracy decides: ``gap_bal``, ``is_bal``.
     """
     models = {result.name: result for result in comparison.models}
-    suffix = "" if comparison.metric == "accuracy" else "_balanced"
+    suffix = "" if comparison.metric == "accuracy" else "_bal"
     content: dict[str, dict[str, float | str]] = {
         name: {"cv": _short(one.scores("accuracy").mean()), "test": _short(one.test["accuracy"])}
         for name, one in models.items()
@@ -72,7 +72,7 @@ def metrics(comparison: Comparison, pairs: Sequence[str]) -> dict[str, dict[str,
             pair = comparison.pair(models[first], models[second])
             verdict = "unknown" if comparison.failures else pair.verdict  # as in the report
             difference = _short(pair.difference.value)
-            content[name] = {f"diff{suffix}": difference, f"is{suffix}": verdict}
+            content[name] = {f"gap{suffix}": difference, f"is{suffix}": verdict}
     return content
 
 
