@@ -59,6 +59,13 @@ def test_things_before_one_plain_background_are_no_copies():
     assert len(copies.pairs) <= 2 and copies.dissolved == 0
 
 
+def test_small_pictures_of_one_class_are_no_copies(mnist):
+    digits = mnist[0].images[:2000]
+    again = np.asarray(Image.fromarray(digits[7, 0]).resize((56, 56)).resize((28, 28)))
+    pairs = near_copies.find([*digits, again[np.newaxis]]).pairs
+    assert [7, 2000] in pairs.tolist() and len(pairs) < 10
+
+
 def test_a_group_that_is_too_large_is_dissolved_and_others_stay():
     blank = [Image.new("L", (64, 64), level) for level in (0, 0, 200, 255)]  # like nothing
     video = [CUTS[0].crop((0, 0, 96 - place % 2, 96)) for place in range(20)]

@@ -7,7 +7,8 @@ arithmetic of whole numbers, but for one division, and so the same on every mach
 Seen on the 78,000 pairs of 396 photographs of ants and bees, none of one shot with another: no pair
 is found, and the most alike have 0.71. Of changed copies it finds all of half the size, 99 % of
 JPEG quality 20, 93 % cut 2 % aside and some 13 % cut 4 % aside, none of quite another brightness.
-Simple forms in the middle of a plain background are found at times: 0.6 % of drawn pairs.
+Simple forms in the middle of a plain background are found at times: 0.6 % of drawn pairs. Of 2,000
+digits of MNIST 4 pairs are found, and of 2,000 clothes 3.
 """
 
 from collections.abc import Iterable
@@ -23,6 +24,7 @@ BITS = 12  # of 64, in which the hashes of a pair may differ
 NEAREST = 10  # pairs of a picture with later ones that are looked at
 # Lin's concordance of small pictures from which on they are a pair; and if groups get too large.
 ALIKE, STRICT = 0.95, 0.99
+TINY = 32  # pixels of a side up to which pictures of different things look alike: strict at once
 MOST = 0.05  # of all pictures, in one group
 BLOCK = 2**20  # pairs that are compared at a time
 
@@ -48,10 +50,12 @@ class NearCopies:
 
 def find(images: Iterable[np.ndarray]) -> NearCopies:
     """Find near copies among images: each uint8, shape (channels, height, width)."""
-    greys = np.array([small(image) for image in images]).reshape(-1, *SIZE[::-1])
+    each = [(small(image), max(image.shape[1:])) for image in images]
+    greys = np.array([grey for grey, _ in each]).reshape(-1, *SIZE[::-1])
     pairs = _candidates(hashes(greys))
     concordance = _concordances(greys.reshape(len(greys), -1), *pairs.T)
-    most, alike = max(2, int(MOST * len(greys))), concordance >= ALIKE
+    tiny = max((side for _, side in each), default=0) <= TINY
+    most, alike = max(2, int(MOST * len(greys))), concordance >= (STRICT if tiny else ALIKE)
     for least in (STRICT, 2):  # which none has: what is too large even then is dissolved
         pairs, concordance = pairs[alike], concordance[alike]
         groups = _components(pairs, len(greys))
