@@ -44,7 +44,7 @@ setup: .venv/.ready
 
 # Before the first stage: params.yaml is checked, and the page of plots made to work offline.
 repro:
-	@echo 'runs what is out of date: MNIST from nothing 8 to 20 minutes on two cores, and 250 MB'
+	@echo 'runs what is out of date: MNIST from nothing 6 to 20 minutes on two cores, and 250 MB of disk'
 	@$(MAKE) --no-print-directory $(if $(SCHEDULER),.venv/.ready-cluster,setup)
 	@.venv/bin/python -m tools.prepare
 	.venv/bin/dvc --wait-for-lock repro

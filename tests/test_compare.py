@@ -50,7 +50,7 @@ def test_it_writes_what_dvc_yaml_says_and_what_the_results_say(workdir, capsys):
     table = pd.read_csv("resultados/comparacion_metrics.csv")
     assert [*table][:4] == ["Modelo", "Accuracy", "Precision", "Recall"]
     assert table["Modelo"].tolist() == ["SimpleNN", "CNN", "ResNet18 (fine-tuning)"]
-    assert table["Preentrenamiento"].tolist() == ["ninguno", "ninguno", "letters"]
+    assert table["Preentrenamiento"].tolist() == ["ninguno", "ninguno", "letras"]
     assert table["Desv. accuracy"].tolist() == pytest.approx(
         [np.std(one.scores, ddof=1) for one in THREE], abs=5e-5
     )

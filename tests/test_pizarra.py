@@ -72,7 +72,7 @@ def test_own_pictures_get_names_the_pixels_that_are_seen_and_the_nearest(workdir
     cosines = features @ features[7] / np.linalg.norm(features, axis=1)
     nearest = np.argsort(-cosines)[:6]
     np.testing.assert_array_equal(seen[2:], data.images[nearest])
-    assert nearest[0] == 7 and html.count("<figure>") == 6 and "Buscadas entre 50 de 50." in html
+    assert nearest[0] == 7 and html.count("<figure>") == 6 and "Buscadas entre 50." in html
 
 
 @pytest.mark.parametrize("language", ["es", "en"])

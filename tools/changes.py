@@ -25,12 +25,11 @@ NONE = "None changed."
 def changes(revision: str) -> str:
     """The results here against those of a revision; a `UserError` where that has none."""
     text = output("git", "show", f"{revision}:{DETAILS}", expected="a revision with this file")
+    here = headlines(files.read_json(DETAILS))
     try:
-        before, here = headlines(json.loads(text)), headlines(files.read_json(DETAILS))
-    except KeyError as error:
-        raise UserError(
-            f"{revision}: {DETAILS}: expected what this version writes, found none of {error}"
-        ) from None
+        before, note = headlines(json.loads(text)), ""
+    except (KeyError, TypeError):
+        before, note = {}, f"`{DETAILS}` of `{revision}` is of another version: not comparable.\n\n"
     rows = [row(name, before.get(name), here.get(name)) for name in {**before, **here}]
     params = output("dvc", "params", "diff", "--no-path", "--md", revision).strip()
     if params.count("\n") < 2:  # a head without rows
@@ -39,7 +38,7 @@ def changes(revision: str) -> str:
     return "\n".join(
         [
             f"## Against `{revision}`\n\n### Headline metrics\n",
-            f"| | `{revision}` | here | difference | exceeds the intervals |",
+            f"{note}| | `{revision}` | here | difference | exceeds the intervals |",
             "| --- | --- | --- | --- | --- |",
             *rows,
             f"\n### Params\n\n{params}\n\n### Pictures\n",
@@ -80,7 +79,9 @@ def row(name: str, before: tuple[Estimate, str] | None, here: tuple[Estimate, st
     difference = exceeds = "–"
     if before and here:
         (old, _), (new, _) = before, here
-        difference = f"{new.value - old.value:+.4f}"
+        difference = f"{round(new.value, 4) - round(old.value, 4):+.4f}".replace(
+            "-0.0000", "+0.0000"
+        )
         outside = not old.low <= new.value <= old.high and not new.low <= old.value <= new.high
         exceeds = "**yes**" if outside else "no"
     return f"| {' | '.join([name, *cells, difference, exceeds])} |"

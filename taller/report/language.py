@@ -265,7 +265,7 @@ WORDS = {
         "use_folds": "{folds}, pues la clase menor no tiene más imágenes de entrenamiento",
         "use_few_groups": "{folds}, pues no hay más grupos para entrenar",
         "use_pad": "pad, pues no todas son cuadradas y recortar quitaría lo que distingue",
-        "use_time": "make repro tardará unos {minutes} min, con {cores} núcleos y sin GPU",
+        "use_time": "make repro tardará alrededor de {minutes} min, con {cores} núcleos y sin GPU",
     },
     "en": {
         "point": ".", "thousands": ",", "percent": "{number}%", "and": "and",

@@ -35,6 +35,7 @@ def _row(result: Result, share: float, say: Language) -> dict[str, object]:
         say("on_test", metric="Top-2"): result.test["top2"],
         say("on_test", metric="ECE"): result.test["ece"],
     }
+    sources = {"letters": say("map_letters"), "imagenet": say("map_imagenet")}
     balanced = {
         say("balanced"): result.scores("balanced_accuracy").mean(),
         say("on_test", metric=say("balanced")): result.test["balanced_accuracy"],
@@ -44,7 +45,7 @@ def _row(result: Result, share: float, say: Language) -> dict[str, object]:
         "Modelo": result.model,
         **{column: None if one is None else _short(one) for column, one in numbers.items()},
         say("trained"): result.fit["trained_parameters"],
-        say("pretraining"): result.source or say("from_scratch"),
+        say("pretraining"): sources.get(result.source, say("from_scratch")),
         say("executed"): result.fit["parameters"],
         say("per_answer"): result.inference_flops,
         say("to_train"): result.training_flops,

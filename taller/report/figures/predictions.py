@@ -13,6 +13,7 @@ from taller.report.figures import style
 from taller.report.language import Language
 from taller.statistics.results import Result
 
+LIGHT = 1.6  # the scale's end over the largest share: black is legible on all of it
 MOST_WRITTEN = 15  # classes: with more, the cells are too small for numbers
 
 
@@ -57,9 +58,11 @@ def _heat_map(
 
     # The colour is of errors, the same in all panels; what is right, the diagonal, is grey.
     sns.heatmap(
-        _errors(matrix), ax=axes, cmap="Oranges", vmin=0, vmax=darkest, square=True, cbar=False,
+        _errors(matrix), ax=axes, cmap="Oranges", vmin=0, vmax=LIGHT * darkest,
+        square=True, cbar=False,
         annot=np.vectorize(cell)(matrix, shares) if written else None, fmt="",
-        annot_kws={"size": size, "linespacing": 1.1}, xticklabels=names, yticklabels=names,
+        annot_kws={"size": size, "linespacing": 1.1, "color": "black"},
+        xticklabels=names, yticklabels=names,
     )  # fmt: skip
     for place in range(len(names)):
         axes.add_patch(Rectangle((place, place), 1, 1, facecolor="0.88", zorder=2))
