@@ -56,7 +56,7 @@ def test_a_share_of_each_class_is_for_testing_and_classes_take_turns(raw):
     assert training.names == ("cat", "dog") and training.labels.tolist() == [0, 1, 0, 1]
     assert test.labels.tolist() == [0, 1] and training.groups is test.groups is None
     assert sorted(levels(training) + levels(test)) == [0, 1, 2, 3, 4, 5]
-    near = {"pairs": 0, "pictures": 0, "grouped": False, "dissolved": 0, "across": []}
+    near = {"pairs": 0, "pictures": 0, "apart": 0, "dissolved": 0, "across": []}
     assert facts == {
         "parts": {}, "left_out": {}, "duplicates": 0, "conflicts": 0, "several_frames": 0,
         "near_copies": near, "test": "drawn", "groups": None, "fit": "crop", "white": None,
@@ -260,13 +260,13 @@ def test_near_copies_stay_together_and_are_told(tmp_path, capsys):
     cut[2].crop((1, 1, 90, 70)).save(raw / "c/burst.png")
     capsys.readouterr()
     training, test, facts = read(raw, image_size=64)
-    near = {"pairs": 3, "pictures": 6, "grouped": True, "dissolved": 0, "across": []}
+    near = {"pairs": 3, "pictures": 6, "apart": 0, "dissolved": 0, "across": []}
     assert facts["near_copies"] == near and facts["groups"] is None
     assert len({*training.groups, *test.groups}) == 60 and not {*training.groups} & {*test.groups}
     line = "3 pairs that look like one shot, kept together: a/00.png = a/large.jpg, b/01.png = b/a"
     assert line in capsys.readouterr().out
     facts = [read(raw, image_size=64, groups="none", test_share=0.5)[2] for _ in range(2)]
-    assert facts[0] == facts[1] and not facts[0]["near_copies"]["grouped"]
+    assert facts[0] == facts[1] and facts[0]["near_copies"]["apart"]
     # With a given test they cannot stay together: each such pair is named.
     (raw / "train").mkdir()
     for name in "abc":
@@ -280,7 +280,10 @@ def test_near_copies_stay_together_and_are_told(tmp_path, capsys):
     pairs = [("test/a/large.jpg", "train/a/00.png"), ("test/b/again.jpg", "train/b/01.png"),
              ("test/c/burst.png", "train/c/02.png")]  # fmt: skip
     assert facts["near_copies"]["across"] == pairs
-    assert "3 such pairs across training and test: test/a/large.jpg = tr" in capsys.readouterr().out
+    assert (
+        "3 pairs that look like one shot, across training and test: test/a/large.jpg = tr"
+        in capsys.readouterr().out
+    )
 
 
 def test_sixteen_bits_are_stretched_by_the_range_of_all(tmp_path, capsys):

@@ -59,6 +59,12 @@ def test_things_before_one_plain_background_are_no_copies():
     assert len(copies.pairs) <= 2 and copies.dissolved == 0
 
 
+def test_a_burst_in_a_small_set_stays_together():
+    burst = [array(one) for one in (CUTS[0], *(change(CUTS[0]) for change in CHANGES.values()))]
+    found = near_copies.find([array(one) for one in CUTS[1:20]] + burst)
+    assert len({*found.groups[19:]}) == 1 and not {*found.groups[:19]} & {*found.groups[19:]}
+
+
 def test_small_pictures_of_one_class_are_no_copies(mnist):
     digits = mnist[0].images[:2000]
     again = np.asarray(Image.fromarray(digits[7, 0]).resize((56, 56)).resize((28, 28)))
@@ -70,5 +76,6 @@ def test_a_group_that_is_too_large_is_dissolved_and_others_stay():
     blank = [Image.new("L", (64, 64), level) for level in (0, 0, 200, 255)]  # like nothing
     video = [CUTS[0].crop((0, 0, 96 - place % 2, 96)) for place in range(20)]
     copies = find([*video, CUTS[50].convert("L"), *blank])
-    assert copies.dissolved == 21 and copies.pairs.tolist() == [[50, len(CUTS) + 20]]
+    assert copies.dissolved == 21 and copies.groups[50] == copies.groups[len(CUTS) + 20]
+    assert len({*copies.groups}) == len(CUTS) + 24 and [50, len(CUTS) + 20] in copies.pairs.tolist()
     assert np.bincount(copies.groups).max() == 2

@@ -413,7 +413,7 @@ def test_own_pictures_are_described_and_nothing_of_mnist_is_said(workdir):
         "test": "drawn", "groups": "groups.csv", "duplicates": 3, "several_frames": 1,
         "smallest": [40, 30], "largest": [2000, 1500], "fit": "pad", "conflicts": 6, "white": 4095,
         "left_out": {"HEIC": 2, "notes": 5}, "parts": {},
-        "near_copies": {"pairs": 4, "grouped": True, "dissolved": 70,
+        "near_copies": {"pairs": 4, "apart": 1, "dissolved": 70,
                         "across": [("a/1.jpg", "b/2.jpg"), ("a/3.jpg", "a/4.jpg")]},
     }  # fmt: skip
     names = ("manzana", "pera", "a_b|c*", "uva", "higo")
@@ -424,9 +424,10 @@ def test_own_pictures_are_described_and_nothing_of_mnist_is_said(workdir):
         "Medían de 40 × 30 a 2000 × 1500 píxeles", "ajustó, sin recortarla ni deformarla, a un",
         "por grupos enteros", "que no cuentan: 3.", "se usa el primero: 1.", "`groups.csv` diga",
         "de las que no cuenta ninguna: 6.", "archivos, que no cuentan: 7.",
-        "por blanco se toma 4095.", "una misma toma: 4, que no se separan. Quedan entre "
+        "por blanco se toma 4095.", "una misma toma: 4. Sin mantener juntas", "Quedan entre "
         "entrenamiento y prueba 2, y la prueba es optimista: `a/1.jpg` y `b/2.jpg`; `a/3.jpg` y",
-        "70 se parecen tanto entre sí", "| Clase más difícil |",
+        "70 imágenes están en grupos demasiado", "- **Tomas repetidas.** 3 parejas",
+        "| Clase más difícil |",
     )  # fmt: skip
     assert not re.search(r"d[ií]gito|28 × 28|escritor|casi igual|LeCun|QMNIST|taller", text)
     given = {"test": "given", "parts": {"train": ["Train"], "test": ["val"]}, "fit": "crop"}

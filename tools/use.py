@@ -42,7 +42,7 @@ GENERAL = {
     "seed": params.Seed, "threads": params.Threads,
     "device": params.Device, "numerics": params.Numerics, "compare.language": LanguageName,
 }  # fmt: skip
-# With pictures of one's own, and with the same ones again: how others fit says nothing.
+# With pictures of one's own, unless params.yaml was another set's; and with the same ones again.
 OWN = folder.Params.model_fields
 STAYING = {f"preprocess.{key}": OWN[key].annotation for key in ("groups", "conflicts")}
 SAME = {
@@ -65,6 +65,7 @@ class Sample:
     small: bool  # whether all are grey, and none is larger than `SMALL`
     longest: int = 0  # the longest side of all
     square: bool = True  # whether all are
+    closed: Sequence[str] = ()  # what is no picture, or a damaged one
 
 
 def use(name: str, source: Path | None = None, every: bool = False, network: str = LITE0) -> None:
@@ -98,9 +99,10 @@ def use(name: str, source: Path | None = None, every: bool = False, network: str
         return
     raw = Path("data", name, "raw")
     root = source or raw
-    staying = STAYING | (SAME if params.read("dataset", str) == name else {})
+    before = params.read("dataset", str)
+    staying = STAYING | SAME if before == name else STAYING if before in dataset.CLASSES else {}
     staying = {key: params.read(key, schema) for key, schema in staying.items()}
-    grouped = staying["preprocess.groups"] == "auto"
+    grouped = staying.get("preprocess.groups", "auto") == "auto"
     look = folder.look(root, grouped=grouped)
     if look.unclear:
         raise UserError(f"{root}: {look.unclear}")
@@ -108,8 +110,8 @@ def use(name: str, source: Path | None = None, every: bool = False, network: str
     print("\n".join(describe(root, look, sizes, say, grouped)), flush=True)
     if source:
         copy(source, raw)
-    if subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", raw]).returncode:
-        raise UserError(f"dvc add {raw}: expected it to end well, found an error, above")
+    if (failed := dvc("add", raw)).returncode:
+        raise UserError(f"dvc add {raw}: expected it to end well, found: {last_line(failed)}")
     preset, overrides, reasons = choose(look.classes, sizes, every, say)
     path = PRESETS / f"{preset}.yaml"
     for key, value in staying.items():
@@ -153,34 +155,45 @@ def check(name: str, source: Path | None) -> None:
         raise UserError(
             f"{source or raw}: expected a folder of pictures, found none; give FROM= or dvc pull"
         )
+    if raw.is_symlink():
+        raise UserError(f"{raw}: expected a folder, found a link: delete it, and give FROM=")
     if not source:
         return
     inner, outer = sorted((raw.resolve(), source.resolve()), key=lambda one: -len(one.parts))
     if inner.is_relative_to(outer):
         raise UserError(f"{source}: expected a folder apart from {raw}, which is used without FROM")
     # What is there will be gone: `dvc checkout` must be able to bring it back.
-    status = [sys.executable, "-m", "dvc", "status", "--quiet", f"{raw}.dvc"]
-    if raw.exists() and (
-        raw.is_symlink() or subprocess.run(status, capture_output=True).returncode
-    ):
-        raise UserError(f"{raw}: expected what DVC has, found other pictures; run dvc add {raw}")
+    if not raw.exists() or not (status := dvc("status", f"{raw}.dvc")).returncode:
+        return
+    if status.returncode > 1 or status.stderr:  # another DVC is at work, or there is no raw.dvc
+        raise UserError(f"dvc status {raw}: expected it to end well, found: {last_line(status)}")
+    raise UserError(f"{raw}: expected what DVC has, found other pictures; run dvc add {raw}")
+
+
+def dvc(command: str, target: object) -> subprocess.CompletedProcess:
+    argv = [sys.executable, "-m", "dvc", command, "--quiet", str(target)]
+    return subprocess.run(argv, capture_output=True, text=True)
+
+
+def last_line(failed: subprocess.CompletedProcess) -> str:
+    return failed.stderr.strip().rpartition("\n")[2] or "an error"
 
 
 def sample(root: Path, names: Sequence[str]) -> Sample:
     """Open some of the pictures `names` in a folder; a `UserError` where none can be opened."""
-    sizes, small = [], True
+    sizes, small, closed = [], True, []
     for name in names[:: max(1, len(names) // SAMPLE)]:
         try:
             with Image.open(root / name, formats=pictures.FORMATS) as image:
                 sizes.append(image.size)
                 small = small and max(image.size) <= SMALL and is_grey(image)
-        except Exception:  # whatever Pillow makes of it; preprocess names the file
-            continue
+        except Exception:  # whatever Pillow makes of it; preprocess names every file
+            closed.append(name)
     if not sizes:
         pictures.pixels(root / names[0], 8, 1)  # says why: HEIC, or damaged
     sizes.sort(key=lambda size: (size[0] * size[1], size))
     square = all(width == height for width, height in sizes)
-    return Sample(sizes[0], sizes[-1], small, max(map(max, sizes)), square)
+    return Sample(sizes[0], sizes[-1], small, max(map(max, sizes)), square, closed)
 
 
 def is_grey(image: Image.Image) -> bool:
@@ -210,11 +223,13 @@ def describe(
     ]
     smallest, largest = ("{} × {}".format(*size) for size in (sizes.smallest, sizes.largest))
     examples = ", ".join(look.files[:: -(-len(look.files) // 3)])
+    closed = f"{len(sizes.closed)} ({printable(sizes.closed[0])})" if sizes.closed else ""
     return [
         f"{root}: {'; '.join(parts)}",
         say("use_classes", count=len(classes), classes=few(classes, 6, say)),
         groups,
-        say("use_sizes", smallest=smallest, largest=largest, names=examples),
+        say("use_sizes", smallest=smallest, largest=largest, names=examples)
+        + (say("use_closed", count=closed) if closed else ""),
         say("use_left_out", kinds=few(left_out, 4, say) or say("use_nothing")),
     ]
 

@@ -149,8 +149,11 @@ def read(raw: Path, chosen: Params, seed: int) -> tuple[Dataset, Dataset, dict]:
             labels[rows], listing.names, of_rows, chosen.test_share, chosen.folds, seed
         )
     names = [files[row] for row in rows]
-    pairs = [(names[one], names[other]) for one, other in near.pairs]
-    across = [(names[one], names[other]) for one, other in near.pairs if test[one] != test[other]]
+    kept, apart, across = [], [], []
+    for one, other in near.pairs:
+        same = together and near.groups[one] == near.groups[other]
+        place = across if test[one] != test[other] else kept if same else apart
+        place.append((names[one], names[other]))
     several = [files[row] for row in rows if facts[row].several]
     for side, parts in listing.parts.items():
         print(f"pictures of {side}: {', '.join(parts)}")
@@ -161,13 +164,16 @@ def read(raw: Path, chosen: Params, seed: int) -> tuple[Dataset, Dataset, dict]:
     _list("of several frames, of which the first is taken", several)
     deep = [files[row] for row in rows if facts[row].highest]
     _list(f"of 16 bits, of which {white} is taken for white", deep)
-    how = f"{'' if together else 'not '}kept together"
-    _list(f"pairs that look like one shot, {how}", [" = ".join(pair) for pair in pairs])
-    _list("such pairs across training and test", [" = ".join(pair) for pair in across])
+    for pairs, how in (
+        (kept, "kept together"),
+        (apart, "not kept together"),
+        (across, "across training and test"),
+    ):
+        _list(f"pairs that look like one shot, {how}", [" = ".join(pair) for pair in pairs])
     if near.dissolved:
         print(
-            f"pictures: {near.dissolved} look like one shot, but are more than 5 % of all, "
-            f"and so not kept together; if they belong together, say so in {GROUPS}"
+            f"pictures: {near.dissolved} are in groups too large to be one shot (over 5 % of all); "
+            f"if they belong together, say so in {GROUPS}"
         )
     brightest = np.concatenate([images[part].max(axis=(1, 2, 3)) for part in chunks(images)])
     dark = [file for file, level in zip(files, brightest, strict=True) if level < DARK]
@@ -180,9 +186,9 @@ def read(raw: Path, chosen: Params, seed: int) -> tuple[Dataset, Dataset, dict]:
         "conflicts": len(conflicts),
         "several_frames": len(several),
         "near_copies": {
-            "pairs": len(pairs),
+            "pairs": len(near.pairs),
             "pictures": len(np.unique(near.pairs)),
-            "grouped": together,
+            "apart": len(apart),
             "dissolved": near.dissolved,
             "across": across,
         },

@@ -25,7 +25,7 @@ NEAREST = 10  # pairs of a picture with later ones that are looked at
 # Lin's concordance of small pictures from which on they are a pair; and if groups get too large.
 ALIKE, STRICT = 0.95, 0.99
 TINY = 32  # pixels of a side up to which pictures of different things look alike: strict at once
-MOST = 0.05  # of all pictures, in one group
+MOST, FEWEST = 0.05, 10  # of all pictures, in one group; so many may be, or no burst of a small set
 BLOCK = 2**20  # pairs that are compared at a time
 
 
@@ -40,7 +40,8 @@ class NearCopies:
     groups : ndarray of int64, shape (n,)
         A number for each group of pictures that pairs connect; who has no pair is a group alone.
     dissolved : int
-        Pictures of groups that would be too large to be one shot, and are not kept together.
+        Pictures of groups that would be too large to be one shot: each is a group alone, though it
+        has pairs.
     """
 
     pairs: np.ndarray
@@ -55,13 +56,14 @@ def find(images: Iterable[np.ndarray]) -> NearCopies:
     pairs = _candidates(hashes(greys))
     concordance = _concordances(greys.reshape(len(greys), -1), *pairs.T)
     tiny = max((side for _, side in each), default=0) <= TINY
-    most, alike = max(2, int(MOST * len(greys))), concordance >= (STRICT if tiny else ALIKE)
+    most, alike = max(FEWEST, int(MOST * len(greys))), concordance >= (STRICT if tiny else ALIKE)
+    every = pairs[alike]
     for least in (STRICT, 2):  # which none has: what is too large even then is dissolved
         pairs, concordance = pairs[alike], concordance[alike]
         groups = _components(pairs, len(greys))
         too_large = np.bincount(groups, minlength=1)[groups] > most
         alike = ~too_large[pairs[:, 0]] | (concordance >= least)
-    return NearCopies(pairs[alike], _components(pairs[alike], len(greys)), int(too_large.sum()))
+    return NearCopies(every, _components(pairs[alike], len(greys)), int(too_large.sum()))
 
 
 def small(image: np.ndarray) -> np.ndarray:

@@ -73,7 +73,7 @@ def context(
             comparison.pair(one, tuned) for one in ranking if tuned and one.source and one != tuned
         ],
         "gains": gains,
-        "largest": comparison.largest_class,
+        "largest": comparison.largest_class_in_folds,
         "share": comparison.share,
         "votes": {
             one: one.mean(VOTES[metric]).value for one in models if VOTES[metric] in one.splits

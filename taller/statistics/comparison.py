@@ -184,14 +184,21 @@ class Comparison:
         votes = self.imagenet_head.scores(VOTES[self.metric])
         return self._over(result.scores(self.metric) - votes, self.imagenet_head)
 
-    def _over_largest(self, scores: np.ndarray, of: Result) -> Posterior:
-        """Against the class that is the largest where each fold trains.
+    @cached_property
+    def largest_class_in_folds(self) -> float:
+        """The mean over the folds of what each model has to beat."""
+        return float(self._largest(self.ranking[0]).mean())
+
+    def _largest(self, of: Result) -> np.ndarray:
+        """`metric` on each fold of always naming the class that is the largest where it trains.
 
         Where folds by group differ much, that one is rare in the validation part: it counts as
         right for no fewer than the largest of all.
         """
-        largest = np.maximum(of.scores(LARGEST_CLASS[self.metric]), self.largest_class)
-        return self._over(scores - largest, of)
+        return np.maximum(of.scores(LARGEST_CLASS[self.metric]), self.largest_class)
+
+    def _over_largest(self, scores: np.ndarray, of: Result) -> Posterior:
+        return self._over(scores - self._largest(of), of)
 
     def _over(self, differences: np.ndarray, of: Result) -> Posterior:
         return intervals.bayesian_correlated_t(differences, of.overlap, self.rope)
