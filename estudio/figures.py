@@ -11,11 +11,11 @@ from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 from taller.report.figures import style
 from taller.report.language import Language
 
-COLORS = {"map_scratch": "#f2b791", "map_pretrained": "#a9d6f5"}
+COLORS = {"map_scratch": "#f2b791", "map_pretrained": "#a9d6f5", "map_equal": "0.85"}
 LEAST = 1e-4  # an error of nothing, on a logarithmic axis
 
 
-def draw(cells: Sequence, squares: Sequence, say: Language) -> dict[str, Figure]:
+def draw(cells: Sequence, squares: Sequence, rope: float, say: Language) -> dict[str, Figure]:
     """All of them, by the names of their files: of the cells of map.py, and their squares."""
     sizes = sorted({one.images for one in cells})
     curves = errors(cells, lambda one: one.images, "map_curves", "map_x", say)
@@ -23,18 +23,22 @@ def draw(cells: Sequence, squares: Sequence, say: Language) -> dict[str, Figure]
         axes.xaxis.set_major_locator(FixedLocator(sizes))
         axes.xaxis.set_major_formatter(lambda value, _: say.thousands(round(value)))
     cost = errors(cells, lambda one: one.operations, "map_cost", "map_cost_x", say)
-    return {"mapa": winners(squares, say), "curvas": curves, "coste": cost}
+    return {"mapa": winners(squares, rope, say), "curvas": curves, "coste": cost}
 
 
-def winners(squares: Sequence, say: Language) -> Figure:
-    """Domains by numbers of images: who wins, in its kind's colour, hatched where undecided."""
+def winners(squares: Sequence, rope: float, say: Language) -> Figure:
+    """Domains by numbers of images: who wins, in its kind's colour, hatched where undecided.
+
+    Grey where the difference is within the rope for certain, and so practically none.
+    """
     domains = [*dict.fromkeys(one.best.domain for one in squares)]
     sizes = sorted({one.best.images for one in squares})
     figure = Figure((max(style.WIDTH, 1.5 + 1.9 * len(sizes)), 1.6 + 1.15 * len(domains)))
     axes, kinds = figure.subplots(), {True: "map_scratch", False: "map_pretrained"}
     for one in squares:
         x, y = sizes.index(one.best.images), domains.index(one.best.domain)
-        hatch, color = "" if one.decided else "//", COLORS[kinds[one.best.scratch]]
+        color = COLORS["map_equal" if one.equal else kinds[one.best.scratch]]
+        hatch = "" if one.decided or one.equal else "//"
         axes.bar(x, 0.94, 0.94, y - 0.47, color=color, hatch=hatch, edgecolor="white")
         name = one.best.label(say).replace(", ", "\n", 1).replace(" (", "\n(")
         gap = [say.points(value, 1) for value in one.difference]
@@ -45,9 +49,10 @@ def winners(squares: Sequence, say: Language) -> Figure:
     axes.set_yticks(range(len(domains)), domains)
     axes.set(xlabel=say("map_x"), ylim=(len(domains) - 0.5, -0.5), title=say("map"))
     axes.grid(visible=False)
-    keys = [Patch(color=COLORS[kind], label=say(kind)) for kind in COLORS]
+    rope = say.plain(100 * rope)
+    keys = [Patch(color=COLORS[kind], label=say(kind, rope=rope)) for kind in COLORS]
     keys.append(Patch(facecolor="0.7", hatch="//", edgecolor="white", label=say("map_open")))
-    figure.legend(handles=keys, loc="outside lower center", ncols=3)
+    figure.legend(handles=keys, loc="outside lower center", ncols=4)
     return figure
 
 

@@ -125,13 +125,18 @@ def read_cells(settings: dict[str, Any], seed: int) -> list[Cell]:
 class Square:
     """Who wins on so many images of a domain: the best, and the best of the other kind."""
 
-    def __init__(self, cells: Sequence[Cell]) -> None:
+    def __init__(self, cells: Sequence[Cell], rope: float) -> None:
         kinds = [[one for one in cells if one.scratch is kind] for kind in (True, False)]
         firsts = [max(kind, key=lambda one: one.accuracy.value) for kind in kinds]
         self.rival, self.best = sorted(firsts, key=lambda one: one.accuracy.value)
         self.difference = self.best.minus(self.rival)
-        self.decided = self.difference.low > 0
+        self.equal = -rope < self.difference.low and self.difference.high < rope
+        self.decided = self.difference.low > 0 and not self.equal
         self.pretrained = firsts[1].minus(firsts[0])  # what the best of them has more
+
+    @property
+    def verdict(self) -> str:
+        return "sí" if self.decided else "iguales" if self.equal else "sin decidir"
 
 
 def worth(sizes: Sequence[int], accuracies: np.ndarray, target: float) -> float:
@@ -204,7 +209,7 @@ def tables(summary: dict[str, Any]) -> dict[str, pd.DataFrame]:
         facts, run, square = cell.facts, cell.facts["run"], winners.get(cell)
         values = {
             "modelo": cell.label(say), "estado": "medida" if run else "no ejecutada",
-            "gana": ("sí" if square.decided else "sin decidir") if square else "no" if run else "",
+            "gana": square.verdict if square else "no" if run else "",
             "pérdida logarítmica": np.mean(facts["log_loss"]) if run else None,
             "tasa de aprendizaje": facts["learning_rate"], "épocas": facts["epochs"],
             "operaciones de entrenamiento": facts["training_operations"],
@@ -240,7 +245,8 @@ def summarize(cells: Sequence[Cell], settings: dict[str, Any]) -> dict[str, Any]
     truth = [one.accuracy.value for one in seen]
     looks = {key: [np.mean(one.facts[key]) for one in seen] for key in outlook.KINDS}
     return {
-        "cells": cells, "settings": settings, "run": run, "squares": [*map(Square, both)],
+        "cells": cells, "settings": settings, "run": run,
+        "squares": [Square(one, settings["rope"]) for one in both],
         "worth": equivalents(curves, settings["worth"]),
         "forecasts": forecasts(curves, settings["forecast"]), "outlooks": seen,
         "correlations": {key: stats.spearmanr(one, truth).statistic for key, one in looks.items()},
@@ -251,6 +257,7 @@ def summarize(cells: Sequence[Cell], settings: dict[str, Any]) -> dict[str, Any]
 
 def mapa() -> None:
     settings, seed = params.load(SETTINGS)["mapa"], params.read("seed", Seed)
+    settings["rope"] = params.read("compare.rope", float)
     cells = read_cells(settings, numerics.draw_seed(numerics.fit_seed(seed)))
     summary = summarize(cells, settings)
     for name, table in tables(summary).items():
@@ -258,7 +265,7 @@ def mapa() -> None:
             table.to_csv(file, index=False, float_format="%.6g")
     for language, ending in ENDINGS.items():
         say = Language(language)
-        for name, figure in figures.draw(cells, summary["squares"], say).items():
+        for name, figure in figures.draw(cells, summary["squares"], settings["rope"], say).items():
             style.save(figure, RESULTS / f"{name}{ending}.png")
         report = render("informe", say, summary | {"say": say, "ending": ending}, TEMPLATES)
         files.write_text(RESULTS / f"informe.{language}.md", report)

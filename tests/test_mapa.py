@@ -151,6 +151,10 @@ def test_both_reports_say_the_same_numbers_and_no_number_of_what_was_not_run(set
     assert [*table.index[table["estado"] == "no ejecutada"]] == [("resnet18", 1000)]
     assert np.isnan(table.loc[("resnet18", 1000), "accuracy"])
     for size, rows in table.groupby("imágenes"):
-        winner = rows["gana"].isin(["sí", "sin decidir"])
+        winner = rows["gana"].isin(["sí", "iguales", "sin decidir"])
         assert rows["accuracy"].idxmax() == rows.index[winner].item(), size
+        first = rows[winner].iloc[0]
+        within = first["ventaja, inferior"] > -0.005 and first["ventaja, superior"] < 0.005
+        assert (first["gana"] == "iguales") == within
+        assert within or (first["gana"] == "sí") == (first["ventaja, inferior"] > 0)
     assert len(pd.read_csv("resultados/estudio/equivalencia.csv")) == 6
