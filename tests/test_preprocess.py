@@ -88,7 +88,7 @@ def test_drawn_pictures_give_the_same_whether_or_not_they_fit_into_memory(run, m
     assert train.shape == (3, 16, 16) and train.names[0] == "casa" and len(train) == 6 * 3 * 3
     assert facts["groups"] == {"grouped": True, "train": 18, "test": 6, "shared": 0}
     assert facts["pictures"]["groups"] == "folders" and facts["pictures"]["test"] == "drawn"
-    assert not facts["pictures"]["near_copies"]["grouped"]
+    assert facts["pictures"]["near_copies"]["apart"] == 0
     before = outputs()
     monkeypatch.setattr(dataset, "LIMIT", 0)
     monkeypatch.setattr(dataset, "CHUNK", 5_000)

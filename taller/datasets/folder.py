@@ -138,7 +138,7 @@ def read(raw: Path, chosen: Params, seed: int) -> tuple[Dataset, Dataset, dict]:
         images = images[:, :1]
     labels = np.array([listing.names.index(one.name) for one in listing.pictures], np.int64)
     near = near_copies.find(images[row] for row in rows)
-    if together := groups is None and grouped and len(near.pairs) > 0:
+    if groups is None and grouped and len(near.pairs) > 0:
         groups = np.zeros(len(files), np.int64)
         groups[rows] = near.groups
     if given := "test" in listing.parts:
@@ -151,7 +151,7 @@ def read(raw: Path, chosen: Params, seed: int) -> tuple[Dataset, Dataset, dict]:
     names = [files[row] for row in rows]
     kept, apart, across = [], [], []
     for one, other in near.pairs:
-        same = together and near.groups[one] == near.groups[other]
+        same = grouped and groups is not None and groups[rows[one]] == groups[rows[other]]
         place = across if test[one] != test[other] else kept if same else apart
         place.append((names[one], names[other]))
     several = [files[row] for row in rows if facts[row].several]
