@@ -139,7 +139,11 @@ def test_files_get_an_answer_or_a_word(visitors, server, tmp_path):
         )
 
     visitor = visitors[0]
+    Image.new("L", (600, 1200), 255).save(tmp_path / "tall.png")
+    visitor.choose(tmp_path / "tall.png")
+    assert visitor.js("answer.getBoundingClientRect().top") < 900 - 40  # no need to scroll
     assert visitor.choose(ROOT / "docs/digit.png")[0] == f"{SAID['agree']} 3"
+    assert visitor.js("answer.getBoundingClientRect().top") < 450
     Image.new("L", (9, 400), 255).save(tmp_path / "blank.png")
     assert visitor.choose(tmp_path / "blank.png") == [SAID["errors"]["blank picture"]]
     Image.new("RGB", (10_000, 5_000)).save(tmp_path / "huge.png")
