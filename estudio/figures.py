@@ -33,7 +33,7 @@ def winners(squares: Sequence, rope: float, say: Language) -> Figure:
     """
     domains = [*dict.fromkeys(one.best.domain for one in squares)]
     sizes = sorted({one.best.images for one in squares})
-    figure = Figure((max(style.WIDTH, 1.5 + 1.9 * len(sizes)), 1.6 + 1.15 * len(domains)))
+    figure = Figure((max(style.WIDTH, 1.5 + 1.9 * len(sizes)), 1.6 + 1.3 * len(domains)))
     axes, kinds = figure.subplots(), {True: "map_scratch", False: "map_pretrained"}
     for one in squares:
         x, y = sizes.index(one.best.images), domains.index(one.best.domain)
@@ -41,9 +41,10 @@ def winners(squares: Sequence, rope: float, say: Language) -> Figure:
         hatch = "" if one.decided or one.equal else "//"
         axes.bar(x, 0.94, 0.94, y - 0.47, color=color, hatch=hatch, edgecolor="white")
         name = one.best.label(say).replace(", ", "\n", 1).replace(" (", "\n(")
-        gap = [say.points(value, 1) for value in one.difference]
+        gap = [say.points(value, 1 + (one.difference.high < 0.01)) for value in one.difference]
         gap = say("map_gap", points=gap[0], low=gap[1], high=gap[2])
         text = f"{name}\n{say.percent(one.best.accuracy.value, 1)}\n{gap}"
+        text += "\n" + say("map_tied", count=len(one.tied)) if one.tied else ""
         axes.text(x, y, text, ha="center", va="center", fontsize=9)
     axes.set_xticks(range(len(sizes)), [*map(say.thousands, sizes)])
     axes.set_yticks(range(len(domains)), domains)

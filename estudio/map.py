@@ -1,10 +1,12 @@
 """What the cells say: who wins where, what pretraining is worth, forecasts, and the report.
 
-All intervals are of one bootstrap, which resamples draws, and whole writers of the judge (images,
+All variances are of one bootstrap, which resamples draws, and whole writers of the judge (images,
 where no writers are known), side by side (A. Owen, "The pigeonhole bootstrap", Annals of Applied
 Statistics 1, 2007, 386-411), and the same of both in every cell of a domain: differences are
 paired. Of D draws it takes D - 1, or the variance would be too small by that much (J. Rao and C.
-Wu, "Resampling inference with complex survey data", JASA 83, 1988, 231-241).
+Wu, "Resampling inference with complex survey data", JASA 83, 1988, 231-241). Accuracies and
+differences have Student's t with Satterthwaite's degrees of freedom, as the percentiles of so few
+draws are too near; numbers of images and forecasts, which may be infinite, have percentiles.
 """
 
 from collections.abc import Sequence
@@ -42,6 +44,22 @@ def estimate(value: float, resamples: np.ndarray) -> Estimate:
     return Estimate(value, *map(float, np.quantile(resamples, tails, method="inverted_cdf")))
 
 
+def student(draws: np.ndarray, resamples: np.ndarray, judges: int) -> Estimate:
+    """The mean over draws, and its t interval.
+
+    F. Satterthwaite, "An approximate distribution of estimates of variance components", Biometrics
+    Bulletin 2, 1946, 110-114: of the variance the draws' part has so many degrees of freedom less
+    one, and the rest those of the judges.
+    """
+    of_draws, total = draws.var(ddof=1) / len(draws), resamples.var(ddof=1)
+    total = max(total, of_draws)
+    if not total:
+        return Estimate(float(draws.mean()), *[float(draws.mean())] * 2)
+    parts = of_draws**2 / (len(draws) - 1) + (total - of_draws) ** 2 / (judges - 1)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, total**2 / parts) * np.sqrt(total))
+    return Estimate(float(draws.mean()), float(draws.mean()) - half, float(draws.mean()) + half)
+
+
 @dataclass(frozen=True, eq=False)
 class Cell:
     """An arm on so many images of a domain: `facts` are its fit.json."""
@@ -52,6 +70,7 @@ class Cell:
     facts: dict[str, Any]
     means: np.ndarray | None  # resamples of the accuracy; None: not run
     pretraining: int  # operations, where that happened here
+    judges: int  # writers, or images
 
     @property
     def scratch(self) -> bool:
@@ -63,10 +82,12 @@ class Cell:
 
     @cached_property
     def accuracy(self) -> Estimate:
-        return estimate(float(np.mean(self.facts["accuracy"])), self.means)
+        value, low, high = student(np.array(self.facts["accuracy"]), self.means, self.judges)
+        return Estimate(value, max(low, 0.0), min(high, 1.0))
 
     def minus(self, other: "Cell") -> Estimate:
-        return estimate(self.accuracy.value - other.accuracy.value, self.means - other.means)
+        draws = np.subtract(self.facts["accuracy"], other.facts["accuracy"])
+        return student(draws, self.means - other.means, self.judges)
 
     def label(self, say: Language) -> str:
         name = self.facts["network"]
@@ -118,7 +139,7 @@ def read_cells(settings: dict[str, Any], seed: int) -> list[Cell]:
             if facts["source"] == "letters":
                 base = PRETRAINING / Path(section["start"]).parent.name
                 spent = files.read_json(base / "facts.json")["flops"]
-            cells.append(Cell(domain, arm, images, facts, means, spent))
+            cells.append(Cell(domain, arm, images, facts, means, spent, len(np.unique(groups))))
     return cells
 
 
@@ -133,6 +154,8 @@ class Square:
         self.equal = -rope < self.difference.low and self.difference.high < rope
         self.decided = self.difference.low > 0 and not self.equal
         self.pretrained = firsts[1].minus(firsts[0])  # what the best of them has more
+        others = [one for one in cells if one is not self.best]
+        self.tied = [one for one in others if self.best.minus(one).low <= 0]  # of either kind
 
     @property
     def verdict(self) -> str:
@@ -210,10 +233,13 @@ def tables(summary: dict[str, Any]) -> dict[str, pd.DataFrame]:
         values = {
             "modelo": cell.label(say), "estado": "medida" if run else "no ejecutada",
             "gana": square.verdict if square else "no" if run else "",
+            "no se distinguen": ", ".join(one.arm for one in square.tied) if square else "",
             "pérdida logarítmica": np.mean(facts["log_loss"]) if run else None,
             "tasa de aprendizaje": facts["learning_rate"], "épocas": facts["epochs"],
             "operaciones de entrenamiento": facts["training_operations"],
-            "operaciones de preentrenamiento": cell.pretraining,
+            "operaciones de preentrenamiento": (
+                None if facts["source"] == "imagenet" else cell.pretraining
+            ),
             "operaciones por respuesta": facts["inference_operations"],
         }  # fmt: skip
         ahead = square and square.difference
@@ -249,6 +275,13 @@ def summarize(cells: Sequence[Cell], settings: dict[str, Any]) -> dict[str, Any]
         "squares": [Square(one, settings["rope"]) for one in both],
         "worth": equivalents(curves, settings["worth"]),
         "forecasts": forecasts(curves, settings["forecast"]), "outlooks": seen,
+        "imagenet": [
+            (one, one.minus(max(fresh, key=lambda each: each.accuracy.value)))
+            for one in run
+            if one.facts["source"] == "imagenet"
+            if one.images in (settings["sizes"][0], settings["sizes"][-1])
+            if (fresh := [each for each in places[one.domain, one.images].values() if each.scratch])
+        ],
         "correlations": {key: stats.spearmanr(one, truth).statistic for key, one in looks.items()},
         # A row of each domain: that with the most images.
         "alike": [*{key[0]: one for key, one in places.items() if {*ALIKE} <= {*one}}.values()],

@@ -35,7 +35,7 @@ from taller.training.cross_validation import OUT, Training, fit_fold
 from taller.training.engine import TrainingConfig
 
 HERE, SETTINGS = Path("estudio"), Path("estudio/params.yaml")
-CELLS, SCRATCH = HERE / "cells", "code.txt"  # where an arm starts that has no weights
+CELLS, SCRATCH = HERE / "cells", "scratch.txt"  # where an arm starts that has no weights
 GRID = ("learning_rate", "min_steps")  # which setting of an arm's grid it is
 INNER_PARTS = 5  # one of them validates where a setting is chosen
 
