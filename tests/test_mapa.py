@@ -115,6 +115,18 @@ def test_logme_is_the_largest_evidence_and_neighbours_are_those_of_scikit_learn(
     assert outlook.neighbours(pixels, few.labels) == np.mean(said == few.labels)
 
 
+def test_students_interval_is_that_of_the_part_that_varies():
+    random = np.random.default_rng(0)
+    draws, normal = random.normal(0.9, 0.01, 5), random.normal(size=2000)
+    normal = (normal - normal.mean()) / normal.std(ddof=1)
+    alone = draws.mean() + draws.std(ddof=1) / 5**0.5 * normal  # judges that make no difference
+    expected = stats.t.interval(0.95, 4, draws.mean(), stats.sem(draws))
+    assert mapa.student(draws, alone, 45)[1:] == pytest.approx(expected)
+    same = np.full(5, 0.9)  # all of it is the judges'
+    expected = stats.t.interval(0.95, 44, 0.9, 0.02)
+    assert mapa.student(same, 0.9 + 0.02 * normal, 45)[1:] == pytest.approx(expected)
+
+
 def test_both_reports_say_the_same_numbers_and_no_number_of_what_was_not_run(settings, digits):
     data, random = square.CELLS / "datos/MNIST", np.random.default_rng(0)
     dataset.save(data, digits)
