@@ -29,7 +29,7 @@ def test_onnx_runtime_gives_the_models_probabilities_on_all_test_images(mnist):
 def commands(heading: str) -> list[str]:
     """The indented lines of docs/model.md under a heading, without what only explains."""
     text = (ROOT / "docs/model.md").read_text(encoding="utf-8")
-    part = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    part = text.split(f"## {heading}\n")[1].partition("\n## ")[0]
     return [line.partition("  #")[0].strip() for line in part.splitlines() if line[:4] == " " * 4]
 
 
@@ -39,14 +39,14 @@ def test_whoever_knows_the_repository_gets_the_model(project, tmp_path):
         "init", "--quiet", "--bare", "--initial-branch", "shared", hub := str(tmp_path / "hub")
     )
     project.git("remote", "add", "origin", hub)
-    for command in commands("Give it"):
+    for command in commands("Publish it"):
         project.run("bash", "-c", command.replace("/mnt/store", str(tmp_path / "store")))
     other = Project(tmp_path / "other")
     other.folder.mkdir()
     other.git("init", "--quiet")
     other.dvc("init", "--quiet")
     expected = (project.folder / ONNX).read_bytes()
-    for command in commands("Take it"):
+    for command in commands("Download it"):
         other.run(*shlex.split(command.replace("URL", hub)))
         (file,) = other.folder.glob("*.onnx")
         assert file.read_bytes() == expected
