@@ -267,6 +267,13 @@ def summarize(cells: Sequence[Cell], settings: dict[str, Any]) -> dict[str, Any]
     both = [
         one.values() for one in places.values() if len({cell.scratch for cell in one.values()}) == 2
     ]
+    for (
+        one
+    ) in run:  # what is known of pixels, or of frozen features, is of all arms that start there
+        start = settings["arms"][one.arm]["start"]
+        for other in places[one.domain, one.images].values():
+            if settings["arms"][other.arm]["start"] == start and outlook.KINDS[0] in other.facts:
+                one.facts.update({key: other.facts[key] for key in outlook.KINDS})
     seen = [one for one in run if outlook.KINDS[0] in one.facts]
     truth = [one.accuracy.value for one in seen]
     looks = {key: [np.mean(one.facts[key]) for one in seen] for key in outlook.KINDS}
