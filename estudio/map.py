@@ -51,13 +51,12 @@ def student(draws: np.ndarray, resamples: np.ndarray, judges: int) -> Estimate:
     Bulletin 2, 1946, 110-114: of the variance the draws' part has so many degrees of freedom less
     one, and the rest those of the judges.
     """
-    of_draws, total = draws.var(ddof=1) / len(draws), resamples.var(ddof=1)
-    total = max(total, of_draws)
-    if not total:
-        return Estimate(float(draws.mean()), *[float(draws.mean())] * 2)
+    mean, of_draws = float(draws.mean()), draws.var(ddof=1) / len(draws)
+    if not (total := max(resamples.var(ddof=1), of_draws)):
+        return Estimate(mean, mean, mean)
     parts = of_draws**2 / (len(draws) - 1) + (total - of_draws) ** 2 / (judges - 1)
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, total**2 / parts) * np.sqrt(total))
-    return Estimate(float(draws.mean()), float(draws.mean()) - half, float(draws.mean()) + half)
+    return Estimate(mean, mean - half, mean + half)
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,6 +257,18 @@ def tables(summary: dict[str, Any]) -> dict[str, pd.DataFrame]:
     return {name: pd.DataFrame(rows) for name, rows in tables.items()}
 
 
+def share_outlooks(places: dict[Any, dict[str, Cell]], arms: dict[str, dict]) -> None:
+    """Give each cell the outlook of another one that starts alike: from pixels, or some weights."""
+    for cells in places.values():
+        known = {
+            arms[arm]["start"]: {key: one.facts[key] for key in outlook.KINDS}
+            for arm, one in cells.items()
+            if outlook.KINDS[0] in one.facts
+        }
+        for arm, one in cells.items():
+            one.facts.update(known.get(arms[arm]["start"], {}))
+
+
 def summarize(cells: Sequence[Cell], settings: dict[str, Any]) -> dict[str, Any]:
     """What the tables and the report say, by name."""
     run, curves, places = [one for one in cells if one.facts["run"]], {}, {}
@@ -267,13 +278,7 @@ def summarize(cells: Sequence[Cell], settings: dict[str, Any]) -> dict[str, Any]
     both = [
         one.values() for one in places.values() if len({cell.scratch for cell in one.values()}) == 2
     ]
-    for (
-        one
-    ) in run:  # what is known of pixels, or of frozen features, is of all arms that start there
-        start = settings["arms"][one.arm]["start"]
-        for other in places[one.domain, one.images].values():
-            if settings["arms"][other.arm]["start"] == start and outlook.KINDS[0] in other.facts:
-                one.facts.update({key: other.facts[key] for key in outlook.KINDS})
+    share_outlooks(places, settings["arms"])
     seen = [one for one in run if outlook.KINDS[0] in one.facts]
     truth = [one.accuracy.value for one in seen]
     looks = {key: [np.mean(one.facts[key]) for one in seen] for key in outlook.KINDS}

@@ -110,8 +110,9 @@ def use(name: str, source: Path | None = None, every: bool = False, network: str
     print("\n".join(describe(root, look, sizes, say, grouped)), flush=True)
     if source:
         copy(source, raw)
-    if (failed := dvc("add", raw)).returncode:
-        raise UserError(f"dvc add {raw}: expected it to end well, found: {last_line(failed)}")
+    if (added := dvc("add", str(raw))).returncode:
+        reason = added.stderr.strip().rpartition("\n")[2]
+        raise UserError(f"dvc add {raw}: expected it to end well, found: {reason}")
     preset, overrides, reasons = choose(look.classes, sizes, every, say)
     path = PRESETS / f"{preset}.yaml"
     for key, value in staying.items():
@@ -163,20 +164,15 @@ def check(name: str, source: Path | None) -> None:
     if inner.is_relative_to(outer):
         raise UserError(f"{source}: expected a folder apart from {raw}, which is used without FROM")
     # What is there will be gone: `dvc checkout` must be able to bring it back.
-    if not raw.exists() or not (status := dvc("status", f"{raw}.dvc")).returncode:
+    if not raw.exists() or not (code := dvc("status", "--quiet", f"{raw}.dvc").returncode):
         return
-    if status.returncode > 1 or status.stderr:  # another DVC is at work, or there is no raw.dvc
-        raise UserError(f"dvc status {raw}: expected it to end well, found: {last_line(status)}")
+    if code > 1 and raw.with_suffix(".dvc").exists():  # where pictures are others it is 1
+        raise UserError(f"dvc status {raw}.dvc: expected it to end well; does another DVC run?")
     raise UserError(f"{raw}: expected what DVC has, found other pictures; run dvc add {raw}")
 
 
-def dvc(command: str, target: object) -> subprocess.CompletedProcess:
-    argv = [sys.executable, "-m", "dvc", command, "--quiet", str(target)]
-    return subprocess.run(argv, capture_output=True, text=True)
-
-
-def last_line(failed: subprocess.CompletedProcess) -> str:
-    return failed.stderr.strip().rpartition("\n")[2] or "an error"
+def dvc(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True)
 
 
 def sample(root: Path, names: Sequence[str]) -> Sample:

@@ -25,7 +25,7 @@ NEAREST = 10  # pairs of a picture with later ones that are looked at
 # Lin's concordance of small pictures from which on they are a pair; and if groups get too large.
 ALIKE, STRICT = 0.95, 0.99
 TINY = 32  # pixels of a side up to which pictures of different things look alike: strict at once
-MOST, FEWEST = 0.05, 10  # of all pictures, in one group; so many may be, or no burst of a small set
+MOST, FEWEST = 0.05, 10  # the largest group, of all pictures; a small set's may have ten
 BLOCK = 2**20  # pairs that are compared at a time
 
 
