@@ -20,6 +20,7 @@ from taller.common.terminal import UserError
 from taller.datasets import dataset
 from taller.datasets.dataset import Dataset
 from taller.networks import simple_nn
+from taller.report.language import Language
 from taller.training import store
 from taller.training.batches import Scaling
 from tools import pizarra, predict
@@ -85,13 +86,13 @@ def test_what_cannot_be_read_gets_words_of_the_language(workdir, language):
     assert f'<html lang="{language}">' in str(asked.page) and words["draw"] in str(asked.page)
     assert words["differ"] in asked.answer((ROOT / "docs/digit.png").read_bytes())
     wrong = {
-        "blank picture": file(Image.new("L", (300, 300), 255)),
-        "pixels or more": file(Image.new("L", (5, 9))),
-        "in a frame": (ROOT / "resultados/ejemplo_mnist.png").read_bytes(),
-        "": b"no picture",
+        "blank": file(Image.new("L", (300, 300), 255)),
+        "tiny": file(Image.new("L", (5, 9))),
+        "framed": (ROOT / "resultados/ejemplo_mnist.png").read_bytes(),
+        "damaged": b"no picture",
     }
     for key, content in wrong.items():
-        assert asked.answer(content) == f"<h1>{words['errors'][key]}</h1>"
+        assert asked.answer(content).lower() == f"<h1>{Language(language)(key)}.</h1>".lower()
 
 
 def test_only_the_boards_own_page_is_served(workdir):

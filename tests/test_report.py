@@ -532,6 +532,18 @@ def test_every_word_is_in_both_languages_and_takes_the_same_values():
     assert not [one for one in english.values() if SPANISH_WORDS.search(one)]
 
 
+def test_both_languages_have_one_form_of_each_plot_on_the_page():
+    def form(path: Path) -> str:
+        lines = path.read_text("utf-8").splitlines()
+        texts = r'"(title|text|subtitle|description|labelExpr|language)": "[^"]*"'
+        return [re.sub(texts, r"\1", line) for line in lines]
+
+    spanish = sorted((Path(__file__).parents[1] / ".dvc/plots").glob("*_es.json"))
+    assert len(spanish) == 4
+    for path in spanish:
+        assert form(path) == form(path.with_name(path.name.replace("_es", "_en")))
+
+
 def test_an_undecided_winner_hides_no_network_that_pretraining_makes_better(workdir):
     letters = Made("cnn_letters", "cnn", "letters", scores=MIDDLE, training=SAME_NETWORK)
     text = report(made(CNN.but(scores=LOW), letters, TUNED.but(scores=(0.9, 0.999, 1.0))))

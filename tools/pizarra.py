@@ -48,7 +48,6 @@ SEARCH_SECONDS, PROBE = 8.0, 64  # to prepare the search in; images that say how
 # The browser refuses whatever is not on the page, or of this server.
 POLICY = "default-src 'none'; img-src data: blob:; connect-src 'self'; script-src 'unsafe-inline'; "
 POLICY += "style-src 'unsafe-inline'"
-# The word for an error is the first whose key is in what `predict` says.
 WORDS = {
     "es": {
         "title": "La pizarra", "clear": "Borrar", "choose": "Elegir imagen", "of": "de",
@@ -58,12 +57,7 @@ WORDS = {
         "best": "El modelo final.", "other": "≠ No responde como el modelo final.",
         "sees": "lo que ve", "near": "Las imágenes de entrenamiento que más se le parecen, según",
         "among": "Buscadas entre", "silent": "El programa no contesta: ¿sigue en marcha?",
-        "errors": {
-            "blank picture": "Ahí no hay nada escrito.", "pixels or more": "Es demasiado pequeño.",
-            "in a frame": "Parece tener un marco o un título: el papel debe llegar al borde.",
-            "exceeds limit": f"Demasiado grande: más de {MEGAPIXELS} megapíxeles o {MEGABYTES} MB.",
-            "": "Está dañado, o no es una imagen que se pueda leer.",
-        },
+        "large": f"Demasiado grande: más de {MEGAPIXELS} megapíxeles o {MEGABYTES} MB.",
     },
     "en": {
         "title": "The board", "clear": "Clear", "choose": "Choose a picture", "of": "of",
@@ -73,12 +67,7 @@ WORDS = {
         "best": "The final model.", "other": "≠ Not the final model's answer.",
         "sees": "what it sees", "near": "The training images most like it, according to",
         "among": "Searched among", "silent": "No answer: does the program still run?",
-        "errors": {
-            "blank picture": "Nothing is written there.", "pixels or more": "It is too small.",
-            "in a frame": "It seems to have a frame or a title: paper should reach its border.",
-            "exceeds limit": f"Too large: over {MEGAPIXELS} megapixels or {MEGABYTES} MB.",
-            "": "It is damaged, or no picture that can be read.",
-        },
+        "large": f"Too large: over {MEGAPIXELS} megapixels or {MEGABYTES} MB.",
     },
 }  # fmt: skip
 
@@ -137,10 +126,10 @@ class Board:
         self._dataset = predict.dataset_of(self._winner, predict.MODEL)
         self._neighbours = Neighbours(self._winner, data)
         language = params.read("compare.language", LanguageName)
-        self._words, say = WORDS[language], Language(language)
+        self._say = say = Language(language)
         environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
         environment.filters |= {"png": png, "percent": say.percent, "thousands": say.thousands}
-        facts = self._words | {
+        facts = WORDS[language] | {
             "language": language, "winner": names[best.index(True)], "sure": predict.SURE,
             "draws": self._dataset in DRAWN, "most": MEGABYTES * 10**6,
             "searched": self._neighbours.count, "images": len(data),
@@ -157,8 +146,8 @@ class Board:
             try:
                 image = predict.prepare(path, self._winner, self._dataset, **fitting)
             except UserError as error:
-                words = self._words["errors"].items()
-                return f"<h1>{next(text for key, text in words if key in str(error))}</h1>"
+                text = predict.refusal(error, self._say)
+                return f"<h1>{text[0].upper()}{text[1:]}.</h1>"
             reads = {name: read(model, image) for name, model in self._models.items()}
             return self.page.answer(reads, self._neighbours.of(image))
 

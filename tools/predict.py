@@ -28,6 +28,13 @@ from taller.training.store import Classifier
 
 MODEL, FACTS = Path("modelos/modelo_final.pth"), Path("resultados/datos.json")
 FITTING = ("fit", "white")
+EXAMPLE = "docs/digit.png"
+# The word for what keeps a picture from being read is the first whose part its error has.
+REFUSALS = {
+    "blank picture": "blank", "in a frame": "framed", "pixels or more": "tiny",
+    "exceeds limit": "huge", "expected this file": "absent", "expected access": "absent",
+    "HEIC": "heic", "": "damaged",
+}  # fmt: skip
 SURE = 0.8
 SHOWN = 5  # classes
 LEGIBLE = 224  # pixels, to which small pictures are enlarged
@@ -57,10 +64,12 @@ def predict(paths: Sequence[Path], model: Path = MODEL, save: Path | None = None
         try:
             images.append(prepare(path, classifier, name, **fitting(model)))
         except UserError as error:
-            print(f"predict: {error}", file=sys.stderr)
+            print(f"predict: {path}: {refusal(error, say)}", file=sys.stderr)
             continue
         probabilities = classify(classifier, images[-1])
         print(describe(path, probabilities, classifier.names, say), flush=True)
+    if name == "MNIST" and len(images) < len(paths):
+        print(f"predict: {say('readable', file=EXAMPLE)}", file=sys.stderr)
     if save and images:
         write(save, images)
     return len(images) == len(paths)
@@ -99,6 +108,11 @@ def prepare(
         return (extract_digit(levels) if dataset == "MNIST" else on_black(levels))[np.newaxis]
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def refusal(error: UserError, say: Language) -> str:
+    """Why a picture cannot be read, in words of the reader's language."""
+    return say(next(word for part, word in REFUSALS.items() if part in str(error)))
 
 
 def classify(classifier: Classifier, image: np.ndarray) -> np.ndarray:
@@ -177,7 +191,7 @@ def extract_digit(image: Image.Image) -> np.ndarray:
     if (ink := _isolate(_ink(pixels))) is None:
         framed = abs(np.median(_border(pixels)) - np.median(pixels)) > 0.5
         raise UserError(
-            "expected a digit on paper that reaches the border, as in docs/digit.png, found "
+            "expected a digit on paper that reaches the border, found "
             + ("a picture in a frame, or under a title" if framed else "a blank picture")
         )
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))

@@ -240,8 +240,14 @@ WORDS = {
         "t × 0": "t sin corregir", "t × 0.5": "t, media corrección",
         "t × 1": "t corregida (informe)", "t × 2": "t, doble corrección",
         "all pairs": "por imagen", "all pairs by group": "por escritor",
-        # make predict
+        # make predict, and make pizarra: an answer, and why there is none
         "unsure": "inseguro; quizá {second}",
+        "blank": "ahí no hay nada escrito",
+        "framed": "parece tener un marco o un título: el papel debe llegar al borde",
+        "tiny": "es demasiado pequeño", "huge": "es demasiado grande",
+        "absent": "no existe, o no se deja leer", "heic": "es HEIC: guárdala como JPEG",
+        "damaged": "está dañado, o no es una imagen que se pueda leer",
+        "readable": "para comparar, {file} se lee bien",
         # make use; the words without _ are those of taller/datasets/layout.py.
         "as_part": "{names} como {part}", "part_train": "entrenamiento", "part_test": "prueba",
         "as_drawn": "una parte de cada clase como prueba (preprocess.test_share)",
@@ -329,8 +335,15 @@ WORDS = {
         "t × 0": "t, uncorrected", "t × 0.5": "t, half the correction",
         "t × 1": "corrected t (report)", "t × 2": "t, twice the correction",
         "all pairs": "by image", "all pairs by group": "by writer",
-        # make predict
+        # make predict, and make pizarra
         "unsure": "unsure; perhaps {second}",
+        "blank": "nothing is written there",
+        "framed": "it seems to have a frame or a title: paper should reach the border",
+        "tiny": "it is too small", "huge": "it is too large",
+        "absent": "there is no such file, or it may not be read",
+        "heic": "it is HEIC: save it as JPEG",
+        "damaged": "it is damaged, or no picture that can be read",
+        "readable": "to compare, {file} is read well",
         # make use
         "as_part": "{names} as {part}", "part_train": "train", "part_test": "test",
         "as_drawn": "a share of each class as test (preprocess.test_share)",

@@ -23,9 +23,9 @@ from taller.training.engine import TrainingConfig
 from taller.training.workers import Report
 
 # Inputs that prepared have fewer bytes are prepared once, rather than in every epoch of every fit.
-PREPARED_LIMIT = 2**28
+PREPARED_LIMIT = 200_000_000
 # Large batches: validation holds no activations. Of large inputs fewer: each process has a batch.
-VALIDATION_BATCH, VALIDATION_BYTES = 1000, 32 * 2**20
+VALIDATION_BATCH, VALIDATION_BYTES = 1000, 8 * 2**20
 # Inputs of fewer bytes go to the GPU once; larger ones batch by batch.
 GPU_LIMIT = 8 * 2**30
 # Settings are chosen on an inner part of the training images; of fewer images that says nothing.

@@ -145,10 +145,10 @@ def test_files_get_an_answer_or_a_word(visitors, server, tmp_path):
     assert visitor.choose(ROOT / "docs/digit.png")[0] == f"{SAID['agree']} 3"
     assert visitor.js("answer.getBoundingClientRect().top") < 450
     Image.new("L", (9, 400), 255).save(tmp_path / "blank.png")
-    assert visitor.choose(tmp_path / "blank.png") == [SAID["errors"]["blank picture"]]
+    assert visitor.choose(tmp_path / "blank.png") == ["Ahí no hay nada escrito."]
     Image.new("RGB", (10_000, 5_000)).save(tmp_path / "huge.png")
     before = peak()
-    assert visitor.choose(tmp_path / "huge.png") == [SAID["errors"]["exceeds limit"]]
+    assert visitor.choose(tmp_path / "huge.png") == [SAID["large"]]
     assert peak() - before < 50_000  # kB: it was never decoded, which takes 200 MB
 
 

@@ -197,6 +197,25 @@ def test_the_page_draws_everything_offline_in_spanish(repo, browser, command, tm
         assert_table(repo, seen["plots"]["tabla"]["texts"])
 
 
+def test_the_page_is_english_where_the_report_is(repo, browser, tmp_path):
+    copy = shutil.copytree(repo, tmp_path / "repo")
+    with chdir(copy):
+        results.write(SIMPLE, CNN, TUNED, language="en")
+        compare()
+    dvc(copy, "plots", "show", "--out", str(tmp_path / "out"))
+
+    seen, console = look(browser, tmp_path / "out/index.html", tmp_path / "profile")
+
+    texts = {text for plot in seen["plots"].values() for text in plot["texts"]}
+    titles = {"Metrics", "Loss during training", "Confusion matrix", "epoch", "training",
+              "Validation accuracy by fold", "true class", "predicted class"}  # fmt: skip
+    assert console == []
+    assert titles <= texts
+    assert not [text for text in texts if re.search(r"[áéíóúñ]|\d,\d\d?$|modelo|clase", text)]
+    assert "Comparison of models" in seen["words"]
+    assert not re.search(r"[áéíóúñ]", seen["words"])
+
+
 def assert_panels(drawn: dict, values: pd.DataFrame, several: bool) -> None:
     """Each panel has the counts of the model, and the revision, that its title names."""
     titles = values["modelo"] + (" · " + values["rev"].map(spanish) if several else "")
