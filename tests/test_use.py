@@ -101,7 +101,7 @@ def test_what_cannot_be_meant_is_a_line_and_nothing_is_written(project):
     Path("p/one").mkdir(parents=True)
     before = contents(project)
     for name, source, line in (
-        ("train", "p", "DATASET: expected a name of letters, .* other than train and test, found"),
+        ("train", "p", "DATASET: expected a name of letters, .* not train or test, found"),
         ("KMNIST", "p", "DATASET: expected a name that the catalogue lacks, found KMNIST"),
         ("x", "nowhere", "nowhere: expected a folder of pictures, found none"),
         ("x", None, "data/x/raw: expected a folder of pictures, found none"),

@@ -143,7 +143,7 @@ def check(name: str, source: Path | None) -> None:
         TypeAdapter(params.DatasetName).validate_python(name)
     except ValidationError:
         raise UserError(
-            "DATASET: expected a name of letters, digits, _, . and -, other than train and test, "
+            "DATASET: expected a name of letters, digits, spaces, _, . and -, not train or test, "
             f"found {printable(name)}"
         ) from None
     prepare.check_git()
