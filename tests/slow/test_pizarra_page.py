@@ -148,7 +148,7 @@ def test_files_get_an_answer_or_a_word(visitors, server, tmp_path):
     assert visitor.choose(tmp_path / "blank.png") == ["Ahí no hay nada escrito."]
     Image.new("RGB", (10_000, 5_000)).save(tmp_path / "huge.png")
     before = peak()
-    assert visitor.choose(tmp_path / "huge.png") == [SAID["large"]]
+    assert visitor.choose(tmp_path / "huge.png") == ["Es demasiado grande."]
     assert peak() - before < 50_000  # kB: it was never decoded, which takes 200 MB
 
 
