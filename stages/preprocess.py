@@ -44,6 +44,7 @@ def preprocess() -> None:
             "train": len(sides[0]),
             "test": len(sides[1]),
             "shared": len(sides[0] & sides[1]),
+            "largest": int(np.bincount(train.groups).max()),  # of training, in images
         }
     if chosen.groups == "none":
         train, test = (replace(part, groups=None) for part in (train, test))

@@ -21,7 +21,7 @@ from taller.training import store
 from taller.training.batches import Scaling
 
 DIGITS, FRUIT = tuple("0123456789"), ("manzana", "pera", "ciruela", "uva", "higo")
-WRITERS = {"grouped": True, "train": 539, "test": 297, "shared": 0}
+WRITERS = {"grouped": True, "train": 539, "test": 297, "shared": 0, "largest": 152}
 TRAIN, TEST = 600, 200  # images
 SHORT = {"simple_nn": "SimpleNN", "cnn": "CNN", "resnet18": "ResNet18"}
 MODEL_PARAMS = {

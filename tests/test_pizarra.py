@@ -82,7 +82,7 @@ def test_what_cannot_be_read_gets_words_of_the_language(workdir, language):
     settings = yaml.safe_load(Path("params.yaml").read_text())
     settings["compare"]["language"] = language
     Path("params.yaml").write_text(yaml.safe_dump(settings))
-    asked, words = pizarra.Board(), pizarra.WORDS[language]
+    asked, words, say = pizarra.Board(), pizarra.WORDS[language], Language(language)
     assert f'<html lang="{language}">' in str(asked.page) and words["draw"] in str(asked.page)
     assert words["differ"] in asked.answer((ROOT / "docs/digit.png").read_bytes())
     wrong = {
@@ -92,7 +92,7 @@ def test_what_cannot_be_read_gets_words_of_the_language(workdir, language):
         "damaged": b"no picture",
     }
     for key, content in wrong.items():
-        assert asked.answer(content).lower() == f"<h1>{Language(language)(key)}.</h1>".lower()
+        assert asked.answer(content).lower() == f"<h1>{say(key, pixels=12, ink=8)}.</h1>".lower()
 
 
 def test_only_the_boards_own_page_is_served(workdir):

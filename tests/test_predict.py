@@ -231,15 +231,19 @@ def test_bad_files_get_a_line_each_and_good_ones_an_answer(
     plain().save("0.png")
     whole = Path("0.png").read_bytes()
     Path("cut.png").write_bytes(whole[: len(whole) // 2])
-    Path("text.png").write_text("not a picture")
+    Path("HEIC.png").write_text("not a picture")
     Path("folder.png").mkdir()
     Image.new("L", (50, 50)).save("white.png")
     rgb(128 + grain(np.zeros((90, 90)), 20)).save("noise.png")
     Image.new("L", (5, 9)).save("tiny.png")
     rgb(paint(ink(5, (30, 30), (0.4, 0.4, 0.1, 0.15)), [230] * 3, [60] * 3)).save("speck.png")
     bad = {
-        "cut": "damaged", "text": "damaged", "folder": "absent", "missing": "absent",
-        "white": "blank", "noise": "blank", "tiny": "tiny", "speck": "tiny",
+        "cut": (damaged := "está dañado, o no es una imagen que se pueda leer"),
+        "HEIC": damaged, "folder": "no existe, o no se deja leer",
+        "missing": "no existe, o no se deja leer", "white": "ahí no hay nada escrito",
+        "noise": "ahí no hay nada escrito",
+        "tiny": (tiny := "es demasiado pequeño: hacen falta 12 píxeles, y 8 de tinta"),
+        "speck": tiny,
     }  # fmt: skip
     arguments = [f"{name}.png" for name in (*bad, "0")]
     monkeypatch.setattr(
@@ -251,7 +255,7 @@ def test_bad_files_get_a_line_each_and_good_ones_an_answer(
     said = capsys.readouterr()
     lines = said.err.splitlines()
     assert lines.pop() == "predict: para comparar, docs/digit.png se lee bien"
-    assert lines == [f"predict: {one}.png: {Language('es')(word)}" for one, word in bad.items()]
+    assert lines == [f"predict: {name}.png: {text}" for name, text in bad.items()]
     assert said.out.startswith("0.png: 0\n")
     images = np.asarray(Image.open("images.png"))
     np.testing.assert_array_equal(images[::8, ::8], extract(plain()))

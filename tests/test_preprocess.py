@@ -1,6 +1,7 @@
 """What `preprocess` hands over: images, folds of every repeat, and facts of the data set."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,7 @@ def test_what_takes_part_is_a_stratified_subset_with_folds_of_every_repeat(run, 
     sample = dataset.load(Path("resultados/muestra"))
     assert np.array_equal(sample.images, mnist[0].images[:100])
     writers = {"grouped": True, "train": len({*train.groups}), "test": 297, "shared": 0}
+    writers["largest"] = max(Counter(train.groups.tolist()).values())
     counts = {
         "train_images_per_class": np.bincount(train.labels).tolist(),
         "test_images_per_class": np.bincount(mnist[1].labels).tolist(),
@@ -86,7 +88,7 @@ def test_drawn_pictures_give_the_same_whether_or_not_they_fit_into_memory(run, m
     changes = {"subset": None, "image_size": 16, "folds": 3, "test_share": 0.25}
     train, _, facts = run("cosas", **changes)
     assert train.shape == (3, 16, 16) and train.names[0] == "casa" and len(train) == 6 * 3 * 3
-    assert facts["groups"] == {"grouped": True, "train": 18, "test": 6, "shared": 0}
+    assert facts["groups"] == {"grouped": True, "train": 18, "test": 6, "shared": 0, "largest": 3}
     assert facts["pictures"]["groups"] == "folders" and facts["pictures"]["test"] == "drawn"
     assert facts["pictures"]["near_copies"]["apart"] == 0
     before = outputs()

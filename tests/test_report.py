@@ -399,6 +399,8 @@ def test_what_the_losses_say(digits):
               "se parecen la O al 0, la ⵒ tifinag al 2 y la З cirílica al 3; no la tiene el 4."]),
         ({"groups": WRITERS | {"grouped": False, "shared": 12}},
          ["están a los dos lados de cada pliegue", "De los 297 de la prueba, 12 están entre"]),
+        ({"groups": WRITERS | {"largest": 438}, "train_images": 600, "folds": 5},
+         ["Un escritor tiene el 73,0", "mucho más que un pliegue"]),
         ({"groups": None, "repeats": 2}, ["No se sabe de qué escritores son las imágenes",
          "Hay 2 repeticiones, cada una con otros pliegues y otras semillas."]),
         ({"dataset": "KMNIST"}, ["Los 539 grupos no se reparten", "| Carácter más difícil |"]),

@@ -57,7 +57,7 @@ WORDS = {
         "best": "El modelo final.", "other": "≠ No responde como el modelo final.",
         "sees": "lo que ve", "near": "Las imágenes de entrenamiento que más se le parecen, según",
         "among": "Buscadas entre", "silent": "El programa no contesta: ¿sigue en marcha?",
-        "large": f"Demasiado grande: más de {MEGAPIXELS} megapíxeles o {MEGABYTES} MB.",
+        "large": f"Es demasiado grande: más de {MEGABYTES} MB.",
     },
     "en": {
         "title": "The board", "clear": "Clear", "choose": "Choose a picture", "of": "of",
@@ -67,7 +67,7 @@ WORDS = {
         "best": "The final model.", "other": "≠ Not the final model's answer.",
         "sees": "what it sees", "near": "The training images most like it, according to",
         "among": "Searched among", "silent": "No answer: does the program still run?",
-        "large": f"Too large: over {MEGAPIXELS} megapixels or {MEGABYTES} MB.",
+        "large": f"It is too large: over {MEGABYTES} MB.",
     },
 }  # fmt: skip
 
@@ -146,7 +146,7 @@ class Board:
             try:
                 image = predict.prepare(path, self._winner, self._dataset, **fitting)
             except UserError as error:
-                text = predict.refusal(error, self._say)
+                text = predict.refusal(path, error, self._say)
                 return f"<h1>{text[0].upper()}{text[1:]}.</h1>"
             reads = {name: read(model, image) for name, model in self._models.items()}
             return self.page.answer(reads, self._neighbours.of(image))

@@ -29,7 +29,7 @@ from taller.training.store import Classifier
 MODEL, FACTS = Path("modelos/modelo_final.pth"), Path("resultados/datos.json")
 FITTING = ("fit", "white")
 EXAMPLE = "docs/digit.png"
-# The word for what keeps a picture from being read is the first whose part its error has.
+# What keeps a picture from being read, in WORDS, by a part of its error; the first counts.
 REFUSALS = {
     "blank picture": "blank", "in a frame": "framed", "pixels or more": "tiny",
     "exceeds limit": "huge", "expected this file": "absent", "expected access": "absent",
@@ -64,7 +64,7 @@ def predict(paths: Sequence[Path], model: Path = MODEL, save: Path | None = None
         try:
             images.append(prepare(path, classifier, name, **fitting(model)))
         except UserError as error:
-            print(f"predict: {path}: {refusal(error, say)}", file=sys.stderr)
+            print(f"predict: {path}: {refusal(path, error, say)}", file=sys.stderr)
             continue
         probabilities = classify(classifier, images[-1])
         print(describe(path, probabilities, classifier.names, say), flush=True)
@@ -110,9 +110,12 @@ def prepare(
         raise UserError(f"{path}: {error}") from None
 
 
-def refusal(error: UserError, say: Language) -> str:
-    """Why a picture cannot be read, in words of the reader's language."""
-    return say(next(word for part, word in REFUSALS.items() if part in str(error)))
+def refusal(path: Path, error: UserError, say: Language) -> str:
+    """Why `prepare` cannot read a picture, in words of the reader's language."""
+    reason = str(error).removeprefix(f"{path}: ")  # a file may be called HEIC
+    limits = {"pixels": SMALLEST, "ink": LEAST_INK}
+    limits["megapixels"] = 2 * Image.MAX_IMAGE_PIXELS // 10**6  # from there on Pillow decodes none
+    return say(next(word for part, word in REFUSALS.items() if part in reason), **limits)
 
 
 def classify(classifier: Classifier, image: np.ndarray) -> np.ndarray:

@@ -22,7 +22,8 @@ from taller.training.checkpoint import Checkpoints, FitCheckpoint
 from taller.training.engine import TrainingConfig
 from taller.training.workers import Report
 
-# Inputs that prepared have fewer bytes are prepared once, rather than in every epoch of every fit.
+# Inputs that prepared have fewer bytes are prepared once, rather than in every epoch of every fit:
+# MNIST's are, 188 MB; of 2,000 photographs at 96 pixels they would be in memory beside the views.
 PREPARED_LIMIT = 200_000_000
 # Large batches: validation holds no activations. Of large inputs fewer: each process has a batch.
 VALIDATION_BATCH, VALIDATION_BYTES = 1000, 8 * 2**20

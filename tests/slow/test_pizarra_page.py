@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from taller.common import params
+from taller.report.language import Language
 from tools import pizarra
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,8 @@ HAND = {
     9: ["65,31 55,20 42,22 36,34 41,46 53,48 63,39 66,28 65,50 62,68 57,84"],
     "dot": ["50,50"],
 }
-SAID = pizarra.WORDS[params.load(ROOT / "params.yaml")["compare"]["language"]]
+LANGUAGE = params.load(ROOT / "params.yaml")["compare"]["language"]
+SAID, SAY = pizarra.WORDS[LANGUAGE], Language(LANGUAGE)
 
 
 class Visitor:
@@ -145,10 +147,10 @@ def test_files_get_an_answer_or_a_word(visitors, server, tmp_path):
     assert visitor.choose(ROOT / "docs/digit.png")[0] == f"{SAID['agree']} 3"
     assert visitor.js("answer.getBoundingClientRect().top") < 450
     Image.new("L", (9, 400), 255).save(tmp_path / "blank.png")
-    assert visitor.choose(tmp_path / "blank.png") == ["Ahí no hay nada escrito."]
+    assert visitor.choose(tmp_path / "blank.png") == [f"{SAY('blank')}.".capitalize()]
     Image.new("RGB", (10_000, 5_000)).save(tmp_path / "huge.png")
     before = peak()
-    assert visitor.choose(tmp_path / "huge.png") == ["Es demasiado grande."]
+    assert visitor.choose(tmp_path / "huge.png") == [f"{SAY('huge', megapixels=25)}.".capitalize()]
     assert peak() - before < 50_000  # kB: it was never decoded, which takes 200 MB
 
 
