@@ -70,7 +70,8 @@ cambios: setup
 	@.venv/bin/dvc plots diff $(REV) >&2
 
 exps: setup # without the hashes of folders, 39 columns each
-	@echo 'of an experiment that runs only live.* is its own: other metrics are those it started from' >&2
+	@echo 'live.* is of the experiment itself; where its compare has not run, the other metrics are' \
+	  'those that it started from' >&2
 	@.venv/bin/dvc exp show --only-changed --drop 'Created|.*/'
 
 test: .venv/.ready-test

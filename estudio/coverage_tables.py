@@ -29,7 +29,7 @@ from scipy import stats
 
 from taller.common import files, params, stage
 from taller.report.figures import style
-from taller.report.language import ENDINGS, Language
+from taller.report.language import WORDS, Language
 from taller.statistics import intervals
 from taller.statistics.intervals import CONFIDENCE, Estimate, Posterior, Verdict
 
@@ -59,8 +59,8 @@ def tables() -> None:
     table = pd.DataFrame(made)
     with files.atomic_write(RESULTS / "cobertura.csv") as out:
         table.to_csv(out, index=False, float_format="%.6g")
-    for language, ending in ENDINGS.items():
-        style.save(draw(table, Language(language)), RESULTS / f"cobertura{ending}.png")
+    for language in WORDS:
+        style.save(draw(table, Language(language)), RESULTS / f"cobertura.{language}.png")
 
 
 def rows(

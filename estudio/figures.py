@@ -12,6 +12,8 @@ from taller.report.figures import style
 from taller.report.language import Language
 
 COLORS = {"map_scratch": "#f2b791", "map_pretrained": "#a9d6f5", "map_equal": "0.85"}
+# Arms that are contestants of the main report have the looks that they have there.
+MAIN, EIGHTH = ("simple_nn", "cnn", "cnn_letters", "resnet18_letters_fc"), "#8C564B"
 LEAST = 1e-4  # an error of nothing, on a logarithmic axis
 
 
@@ -60,9 +62,9 @@ def winners(squares: Sequence, rope: float, say: Language) -> Figure:
 def errors(cells: Sequence, place: Callable, title: str, below: str, say: Language) -> Figure:
     """A panel per domain with a line per arm, whose looks are the same in all; dashed: scratch."""
     domains = [*dict.fromkeys(one.domain for one in cells)]
-    figure, panels = style.panels(len(domains), 4.8, say(title), columns=2, sharey=True)
-    arms = zip(dict.fromkeys(one.arm for one in cells), cycle(style.COLORS), cycle(style.MARKERS))
-    for arm, color, marker in arms:
+    figure, panels = style.panels(len(domains), 5.2, say(title), columns=2, sharey=True)
+    arms = sorted(dict.fromkeys(one.arm for one in cells), key=lambda arm: (*MAIN, arm).index(arm))
+    for arm, color, marker in zip(arms, cycle((*style.COLORS, EIGHTH)), cycle(style.MARKERS)):
         for axes, domain in zip(panels, domains, strict=True):
             line = [one for one in cells if (one.domain, one.arm) == (domain, arm)]
             if not (line := [one for one in line if one.facts["run"]]):
@@ -83,5 +85,5 @@ def errors(cells: Sequence, place: Callable, title: str, below: str, say: Langua
         axes.yaxis.set_major_formatter(say.tick)
     panels[0].set_ylabel(say("map_error"))
     handles = {one.get_label(): one for axes in panels for one in axes.containers}
-    figure.legend(handles=[*handles.values()], loc="outside lower center", ncols=3)
+    figure.legend(handles=[*handles.values()], loc="outside lower center", ncols=2)
     return figure

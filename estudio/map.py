@@ -28,7 +28,7 @@ from taller.common import files, numerics, params, stage
 from taller.common.params import Seed
 from taller.datasets import dataset
 from taller.report.figures import style
-from taller.report.language import ENDINGS, Language, render
+from taller.report.language import WORDS, Language, render
 from taller.statistics.intervals import CONFIDENCE, Estimate
 
 RESULTS, TEMPLATES = Path("resultados/estudio"), HERE / "templates"
@@ -308,11 +308,11 @@ def mapa() -> None:
     for name, table in tables(summary).items():
         with files.atomic_write(RESULTS / f"{name}.csv") as file:
             table.to_csv(file, index=False, float_format="%.6g")
-    for language, ending in ENDINGS.items():
+    for language in WORDS:
         say = Language(language)
         for name, figure in figures.draw(cells, summary["squares"], settings["rope"], say).items():
-            style.save(figure, RESULTS / f"{name}{ending}.png")
-        report = render("informe", say, summary | {"say": say, "ending": ending}, TEMPLATES)
+            style.save(figure, RESULTS / f"{name}.{language}.png")
+        report = render("informe", say, summary | {"say": say}, TEMPLATES)
         files.write_text(RESULTS / f"informe.{language}.md", report)
     decided = sum(one.decided for one in summary["squares"])
     print(f"{len(summary['run'])} of {len(cells)} cells ran; {decided} squares are decided")

@@ -60,7 +60,7 @@ def test_a_share_of_each_class_is_for_testing_and_classes_take_turns(raw):
     assert facts == {
         "parts": {}, "left_out": {}, "duplicates": 0, "conflicts": 0, "several_frames": 0,
         "near_copies": near, "test": "drawn", "groups": None, "fit": "crop", "white": None,
-        "smallest": [6, 4], "largest": [6, 4],
+        "dark": 6, "smallest": [6, 4], "largest": [6, 4],
     }  # fmt: skip
 
 

@@ -85,6 +85,12 @@ def test_what_is_left_out_has_a_kind_a_number_and_an_example(look):
     }  # fmt: skip
 
 
+def test_a_mask_beside_its_picture_is_no_picture(look):
+    seen = look("a/1.txt a/x a/x_mask a/x_mask_1 a/y b/z b/z-seg b/mask b/w_mask")
+    assert seen.classes == {"a": (2, 0), "b": (3, 0)}  # w is not there, and mask is of nothing
+    assert seen.left_out["masks"] == (3, "a/x_mask")
+
+
 def test_dates_that_all_classes_have_are_groups_and_no_classes_in_parts(look):
     seen = look("a/2024-05-01/1 a/2024-05-02/2 b/2024-05-01/3 b/2024-05-02/4")
     assert seen.groups == ("folders", 2) and seen.unclear is None

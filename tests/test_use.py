@@ -12,8 +12,10 @@ from dvc.utils.serialize import modify_yaml
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
+from stages.preprocess import Params
 from taller.common import params
 from taller.common.terminal import UserError
+from taller.datasets import folder
 from taller.report.language import Language
 from tools import prepare, use
 
@@ -154,6 +156,22 @@ def test_what_is_right_for_a_folder_stays_and_the_folds_are_no_more_than_it_has(
     chosen = params.load()["preprocess"]
     assert (chosen["conflicts"], chosen["folds"]) == ("drop", 3)
     assert Path("data/fotos/raw").stat().st_mode & 0o200
+
+
+def test_folds_are_those_that_preprocess_can_make_of_the_groups(project, photographs):
+    for name in ("lotos", "templo"):  # three groups of each class: the test takes two of six
+        for number in range(6):
+            place = Path("mine", name, f"{name}-{number // 2}", f"{number}.jpg")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(photographs / f"train/{name}/{number}.jpg", place)
+    use.use("fotos", Path("mine"))
+    chosen = params.read("preprocess", Params)
+    assert chosen.folds == 4
+    assert len(folder.read(Path("data/fotos/raw"), chosen, 42)[0]) == 8
+    shutil.rmtree("mine/lotos/lotos-0")
+    with pytest.raises(UserError, match="class lotos of at least 3 groups"):
+        use.use("otras", Path("mine"))
+    assert not Path("data/otras").exists()
 
 
 def test_what_was_set_for_the_same_pictures_stays_and_others_do_not_get_it(project, photographs):

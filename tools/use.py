@@ -9,7 +9,6 @@ compare.rope.
 """
 
 import argparse
-import math
 import os
 import re
 import shutil
@@ -29,9 +28,10 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from taller.common import files, params
+from taller.common.numerics import test_seed
 from taller.common.stage import one_line
 from taller.common.terminal import UserError, bar, printable
-from taller.datasets import dataset, folder, pictures
+from taller.datasets import dataset, folder, pictures, splits
 from taller.report.language import Language, LanguageName
 from taller.sources import catalogue
 from tools import duration, prepare
@@ -108,32 +108,26 @@ def use(name: str, source: Path | None = None, every: bool = False, network: str
         raise UserError(f"{root}: {look.unclear}")
     sizes = sample(root, look.files)
     print("\n".join(describe(root, look, sizes, say, grouped)), flush=True)
+    preset, overrides, reasons = choose(look.classes, sizes, every, say)
+    path = PRESETS / f"{preset}.yaml"
+    usual = params.load(path)["preprocess"]
+    share = staying.get("preprocess.test_share", usual["test_share"])
+    folds, test = choose_folds(look, share, usual["folds"], values["seed"])
     if source:
         copy(source, raw)
     if (added := dvc("add", str(raw))).returncode:
         reason = added.stderr.strip().rpartition("\n")[2]
         raise UserError(f"dvc add {raw}: expected it to end well, found: {reason}")
-    preset, overrides, reasons = choose(look.classes, sizes, every, say)
-    path = PRESETS / f"{preset}.yaml"
     for key, value in staying.items():
         if value != params.read(key, Any, path):
             overrides.append(f"{key}={value}")
             reasons.append(f"  {key}: {say('use_staying', value=value)}")
-    usual = params.load(path)["preprocess"]
-    share = staying.get("preprocess.test_share", usual["test_share"])
-    least = min(both[0] for both in look.classes.values())
-    groups = look.groups[1] if look.groups and grouped else math.inf
-    train, test = (sum(counts) for counts in zip(*look.classes.values(), strict=True))
-    if not test:
-        test = round(train * share)
-        train -= test
-        least, groups = least - max(1, math.ceil(least * share)), groups - 1
-    if 2 <= (folds := min(least, groups)) < usual["folds"]:
+    if folds < usual["folds"]:
         overrides.append(f"preprocess.folds={folds}")
-        why = say("use_folds" if folds == least else "use_few_groups", folds=folds)
-        reasons.append(f"  preprocess.folds: {why}")
+        reasons.append(f"  preprocess.folds: {say('use_folds', folds=folds)}")
     chosen = write_params(preset, [*general, f"dataset='{name}'"], overrides, network)
     print(with_network("\n".join(reasons), network))
+    train = len(look.files) - test
     print(duration.line(chosen, train, test, chosen["preprocess"]["image_size"], say))
 
 
@@ -228,6 +222,30 @@ def describe(
         + (say("use_closed", count=closed) if closed else ""),
         say("use_left_out", kinds=few(left_out, 4, say) or say("use_nothing")),
     ]
+
+
+def choose_folds(look: folder.Look, share: float, folds: int, seed: int) -> tuple[int, int]:
+    """The number of folds, up to `folds`, that the pictures allow, and the test's pictures.
+
+    The test is drawn as `preprocess` draws it if no two files are equal; a `UserError` says why
+    there cannot be one.
+    """
+    test, names = look.test, [*look.classes]
+    for number in range(folds, 1, -1):
+        if look.test is None:
+            try:
+                test = splits.choose_test(
+                    look.labels, names, look.numbers, share, number, test_seed(seed)
+                )
+            except UserError:
+                if number == 2:
+                    raise
+                continue
+        least = int(np.bincount(look.labels[~test]).min())
+        groups = number if look.numbers is None else len(np.unique(look.numbers[~test]))
+        if number <= min(least, groups):
+            break
+    return number, int(test.sum())
 
 
 def few(items: Sequence[str], most: int, say: Language) -> str:

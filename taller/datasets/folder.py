@@ -66,6 +66,9 @@ class Look:
     left_out: dict[str, tuple[int, str]]
     files: list[str]
     unclear: str | None
+    labels: np.ndarray  # int64, shape (n,), of the files
+    numbers: np.ndarray | None  # of their groups; None where there are none, or they do not count
+    test: np.ndarray | None  # bool, shape (n,); None where the test is to be drawn
 
 
 def look(root: Path, *, grouped: bool = True) -> Look:
@@ -89,6 +92,11 @@ def look(root: Path, *, grouped: bool = True) -> Look:
         listing.kinds(),
         [one.file for one in listing.pictures],
         unclear,
+        np.array([listing.names.index(one.name) for one in listing.pictures], np.int64),
+        groups[0] if groups and grouped else None,
+        np.array([one.side == "test" for one in listing.pictures])
+        if "test" in listing.parts
+        else None,
     )
 
 
@@ -196,6 +204,7 @@ def read(raw: Path, chosen: Params, seed: int) -> tuple[Dataset, Dataset, dict]:
         "groups": source,
         "fit": chosen.fit,
         "white": white if deep else None,
+        "dark": len(dark),
         "smallest": list(sizes[0]),
         "largest": list(sizes[-1]),
     }

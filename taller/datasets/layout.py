@@ -18,8 +18,8 @@ GROUPS = "groups.csv"
 # (training_set, seg_train, images-val, test1), which are left out where they tell no classes.
 PARTS = {
     "train": "train|training|trainval|entrenamiento",
-    "val": "val|valid|validation|validate|dev|validaci[oó]n",
-    "test": "test|testing|pruebas?",
+    "val": "val|valid|validation|validate|dev|eval|evaluation|validaci[oó]n",
+    "test": "test|testing|holdout|pruebas?",
     "pred": "pred|predict|prediction",  # pictures of which nobody says the class
 }
 # With whatever is around them (train_cropped, rps-test-set, testA), which alone is not certain.
@@ -29,6 +29,7 @@ IMAGES = "images?|imgs?|pictures?|photos?|jpe?g|png|fotos|im[aá]genes"
 # What lies beside pictures, and has no class of its own.
 MASKS = "masks?|labels?|annotations?|segmentations?|gt|groundtruth|b?boxes"
 WORD_MASKS = rf"(?i)(?<![^\W\d_])({MASKS})(?![^\W\d_])"  # "Lung masks", beside images alone
+MASK_OF = rf"(?i)(.+?)[-_. ]+({MASKS}|seg)([-_. ]*\d+)?"  # X_mask, beside a picture X
 # What file managers, disks, cameras and archives put beside pictures.
 PROGRAMS = (
     r"thumbs\.db|desktop\.ini|__macosx|@eadir|#recycle|\$recycle\.bin|lost\+found|"
@@ -132,6 +133,11 @@ class Listing:
                 self.wrong.add(f"{file!a}: expected a name of letters in UTF-8")
             else:
                 (folders if path.is_dir() else files).append(file)
+        stems = {Path(one).stem for one in files}
+        for one in [*files]:
+            if (mask := re.fullmatch(MASK_OF, Path(one).stem)) and mask[1] in stems:
+                files.remove(one)
+                self.left_out[one] = "masks"
         return folders, files
 
     def _enter(self, folder: str, *, wrapped: bool = False) -> tuple[str, list[str], list[str]]:

@@ -16,8 +16,6 @@ import numpy as np
 from taller.common.terminal import UserError
 
 TEMPLATES = Path(__file__).parent / "templates"
-# Names of pictures that are drawn in both languages at once, as `compare` does not draw them.
-ENDINGS = {"es": "", "en": ".en"}
 SPACE = "\u00a0"
 FENCED = re.compile(r"^((?:```|---\n).*?^(?:```|---)$)", re.MULTILINE | re.DOTALL)
 RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -271,8 +269,7 @@ WORDS = {
         "use_asked": "participan, como se pidió",
         "use_few": "no participan, con menos de {images} imágenes; ALL=1 los añade",
         "use_staying": "{value}, como decía params.yaml",
-        "use_folds": "{folds}, pues la clase menor no tiene más imágenes de entrenamiento",
-        "use_few_groups": "{folds}, pues no hay más grupos para entrenar",
+        "use_folds": "{folds}, pues las imágenes, o los grupos, no dan para más",
         "use_pad": "pad, pues no todas son cuadradas y recortar quitaría lo que distingue",
         "use_time": "make repro tardará alrededor de {minutes} min, con {cores} núcleos y sin GPU",
     },
@@ -368,8 +365,7 @@ WORDS = {
         "use_many": "take part, as there are many pictures", "use_asked": "take part, as asked",
         "use_few": "left out, with fewer than {images} pictures; ALL=1 adds them",
         "use_staying": "{value}, as params.yaml had it",
-        "use_folds": "{folds}, as the smallest class has no more training pictures",
-        "use_few_groups": "{folds}, as there are no more groups to train on",
+        "use_folds": "{folds}, as there are no pictures, or groups, for more",
         "use_pad": "pad, as not all are square, and a crop might cut off what tells them apart",
         "use_time": "make repro will take about {minutes} min, on {cores} cores and without a GPU",
     },

@@ -97,7 +97,9 @@ def repo(tmp_path_factory) -> Path:
             models = [one.but(scores=scores + 0.001 * len(one.name)) for one in MODELS[revision]]
             results.write(*models, repeats=len(scores) // 5, pairs=pairs)
             compare()
-        shutil.copy(copy / "resultados/coste.png", copy / "resultados/estudio/mapa.png")
+        for language in ("es", "en"):
+            study = copy / f"resultados/estudio/mapa.{language}.png"
+            shutil.copy(copy / "resultados/coste.png", study)
         run(copy, "git", "add", "--all")
         author = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
         run(copy, "git", *author, "commit", "--quiet", "-m", revision)
@@ -213,6 +215,7 @@ def test_the_page_is_english_where_the_report_is(repo, browser, tmp_path):
     assert titles <= texts
     assert not [text for text in texts if re.search(r"[áéíóúñ]|\d,\d\d?$|modelo|clase", text)]
     assert "Comparison of models" in seen["words"]
+    assert [one for one in seen["pictures"] if "mapa" in one and "en.png" in one]
     assert not re.search(r"[áéíóúñ]", seen["words"])
 
 
